@@ -1,0 +1,313 @@
+"""Images, frames and pairs: what travels through streamfuse.
+
+An :class:`Image` keeps the form it was decoded in. Video stays planar YUV 4:2:0 from the decoder
+to the encoder, because the fusion network works on luma alone and passes chroma through; RGB
+images stay RGB. The meaning of the numbers (range, matrix) travels with them in :class:`ImageSpec`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ColorMatrix",
+    "ColorRange",
+    "Detection",
+    "DropCause",
+    "Frame",
+    "FramePair",
+    "FusedFrame",
+    "Image",
+    "ImageSpec",
+    "PairState",
+    "PixelFormat",
+    "StreamName",
+]
+
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+class StreamName(enum.StrEnum):
+    """The two streams of a pair."""
+
+    VISIBLE = "visible"
+    INFRARED = "infrared"
+
+    @property
+    def other(self) -> StreamName:
+        """The stream on the other side of the pair."""
+        return StreamName.INFRARED if self is StreamName.VISIBLE else StreamName.VISIBLE
+
+
+class PixelFormat(enum.StrEnum):
+    """How the samples of an image are laid out in memory."""
+
+    GRAY8 = "gray8"
+    """One plane HxW uint8."""
+    GRAY16 = "gray16"
+    """One plane HxW uint16, native byte order (raw thermal counts)."""
+    YUV420P = "yuv420p"
+    """Planes Y HxW, U and V (H/2)x(W/2), uint8; sides are even."""
+    RGB24 = "rgb24"
+    """One plane HxWx3 uint8 in the order R, G, B."""
+
+
+class ColorRange(enum.StrEnum):
+    """Which codes black and white have in a luma plane."""
+
+    LIMITED = "limited"
+    """Luma 16..235, chroma 16..240 (video)."""
+    FULL = "full"
+    """0..255 (stills, thermal, RGB)."""
+
+
+class ColorMatrix(enum.StrEnum):
+    """Which weights of R, G and B make luma."""
+
+    BT601 = "bt601"
+    BT709 = "bt709"
+
+
+class PairState(enum.StrEnum):
+    """What a pair is made of."""
+
+    MATCHED = "matched"
+    """Both frames, close in time."""
+    HELD = "held"
+    """The visible frame with an older infrared frame, shown on while the camera is silent."""
+    VISIBLE_ONLY = "visible_only"
+    INFRARED_ONLY = "infrared_only"
+
+
+class DropCause(enum.StrEnum):
+    """Why a captured frame was not emitted. Nothing is dropped without one of these."""
+
+    SUPERSEDED = "superseded"
+    """A newer frame was ready before the consumer took this one (``realtime``)."""
+    ENGINE_BUSY = "engine_busy"
+    """Its pair was replaced by a newer pair before the engine was free (``realtime``)."""
+    UNPAIRED = "unpaired"
+    """No frame of the other stream wanted it."""
+    LATE = "late"
+    """It arrived after its moment had been decided."""
+    FROZEN = "frozen"
+    """A repeat of the last image: the camera is frozen (thermal shutter)."""
+    OVERRUN = "overrun"
+    """Its slot was overwritten while it was read; the torn frame was thrown away."""
+    WORKER_LOST = "worker_lost"
+    """The process that held it died."""
+    STOPPED = "stopped"
+    """The run was stopped before its turn came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpec:
+    """Everything about an image but its samples.
+
+    Raises:
+        ValueError: a side is below 1, or odd for 4:2:0, or a range or matrix makes no sense.
+    """
+
+    format: PixelFormat
+    size_wh: tuple[int, int]
+    """Width and height in pixels."""
+    range: ColorRange = ColorRange.FULL
+    matrix: ColorMatrix = ColorMatrix.BT601
+
+    def __post_init__(self) -> None:
+        width, height = self.size_wh
+        if width < 1 or height < 1:
+            raise ValueError(f"image sides must be at least 1 pixel, got {width}x{height}")
+        if self.format is PixelFormat.YUV420P and (width % 2 or height % 2):
+            raise ValueError(f"4:2:0 images need even sides, got {width}x{height}")
+        if self.range is ColorRange.LIMITED and self.format in {PixelFormat.RGB24, PixelFormat.GRAY16}:
+            raise ValueError(f"{self.format} images are full range, got {self.range}")
+
+    @property
+    def plane_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Array shape of each plane, rows first."""
+        width, height = self.size_wh
+        if self.format is PixelFormat.YUV420P:
+            chroma = (height // 2, width // 2)
+            return ((height, width), chroma, chroma)
+        if self.format is PixelFormat.RGB24:
+            return ((height, width, 3),)
+        return ((height, width),)
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
+        """Sample type of every plane."""
+        return np.dtype(np.uint16) if self.format is PixelFormat.GRAY16 else np.dtype(np.uint8)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all planes back to back."""
+        return sum(int(np.prod(shape)) for shape in self.plane_shapes) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """Samples with their meaning. The planes may be views of memory that somebody else owns.
+
+    Raises:
+        ValueError: planes that do not have the shapes or the dtype of ``spec``.
+    """
+
+    spec: ImageSpec
+    planes: tuple[Plane, ...]
+
+    def __post_init__(self) -> None:
+        shapes = tuple(plane.shape for plane in self.planes)
+        if shapes != self.spec.plane_shapes:
+            raise ValueError(f"{self.spec.format} planes must be {self.spec.plane_shapes}, got {shapes}")
+        wrong = [plane.dtype for plane in self.planes if plane.dtype != self.spec.dtype]
+        if wrong:
+            raise ValueError(f"{self.spec.format} samples must be {self.spec.dtype}, got {wrong[0]}")
+
+    def __repr__(self) -> str:
+        width, height = self.spec.size_wh
+        return f"Image({self.spec.format} {width}x{height} {self.spec.range} {self.spec.matrix})"
+
+    @classmethod
+    def from_rgb(cls, rgb: npt.NDArray[np.uint8]) -> Image:
+        """Wrap an HxWx3 uint8 array in the order R, G, B; the samples are not copied."""
+        height, width = rgb.shape[:2]
+        return cls(ImageSpec(format=PixelFormat.RGB24, size_wh=(width, height)), (rgb,))
+
+    @classmethod
+    def from_gray(cls, gray: Plane) -> Image:
+        """Wrap an HxW uint8 or uint16 array, full range; the samples are not copied."""
+        height, width = gray.shape[:2]
+        kind = PixelFormat.GRAY16 if gray.dtype == np.uint16 else PixelFormat.GRAY8
+        return cls(ImageSpec(format=kind, size_wh=(width, height)), (gray,))
+
+    @classmethod
+    def from_buffer(cls, spec: ImageSpec, buffer: memoryview | bytes | bytearray) -> Image:
+        """View the planes of ``spec`` that lie back to back at the start of ``buffer``."""
+        planes = []
+        offset = 0
+        for shape in spec.plane_shapes:
+            count = int(np.prod(shape))
+            planes.append(np.frombuffer(buffer, spec.dtype, count, offset).reshape(shape))
+            offset += count * spec.dtype.itemsize
+        return cls(spec, tuple(planes))
+
+    def copy_into(self, buffer: memoryview | bytearray) -> None:
+        """Write all planes back to back at the start of a writable ``buffer``."""
+        for target, plane in zip(Image.from_buffer(self.spec, buffer).planes, self.planes, strict=True):
+            np.copyto(target, plane)
+
+    def copy(self) -> Image:
+        """The same image in memory of its own."""
+        return Image(self.spec, tuple(plane.copy() for plane in self.planes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One image of one stream, with its times."""
+
+    stream: StreamName
+    seq: int
+    """Running number in its stream, from 0; restarts of the camera do not reset it."""
+    image: Image
+    pts_ns: int
+    """Time in the source's own clock (for a file: since its start)."""
+    capture_ns: int
+    """Monotonic time at which the scene was seen, by the best clock there is."""
+    arrival_ns: int
+    """Monotonic time at which the frame entered streamfuse."""
+
+    def __post_init__(self) -> None:
+        if self.seq < 0:
+            raise ValueError(f"frame number must not be negative, got {self.seq}")
+
+
+_NEEDS: Mapping[PairState, tuple[bool, bool]] = MappingProxyType(
+    {
+        PairState.MATCHED: (True, True),
+        PairState.HELD: (True, True),
+        PairState.VISIBLE_ONLY: (True, False),
+        PairState.INFRARED_ONLY: (False, True),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FramePair:
+    """What the two cameras saw of one moment: the unit of everything downstream.
+
+    Raises:
+        ValueError: the frames present are not those that ``state`` names.
+    """
+
+    pair_id: int
+    state: PairState
+    visible: Frame | None
+    infrared: Frame | None
+    skew_ms: float | None
+    """Infrared capture time minus visible capture time, offset applied; None when one is missing."""
+    infrared_age_ms: float | None
+    """Age of the infrared frame at the moment of the pair, never negative; None when missing."""
+
+    def __post_init__(self) -> None:
+        present = (self.visible is not None, self.infrared is not None)
+        if present != _NEEDS[self.state]:
+            raise ValueError(
+                f"a {self.state} pair needs (visible, infrared) = {_NEEDS[self.state]}, got {present}"
+            )
+
+    @property
+    def base(self) -> Frame:
+        """The frame that gives the pair its time: the visible one where there is one."""
+        frame = self.visible or self.infrared
+        assert frame is not None  # held by __post_init__
+        return frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """One object found in a fused image."""
+
+    box_xyxy: tuple[float, float, float, float]
+    """Left, top, right, bottom in pixels of the fused image."""
+    class_id: int
+    class_name: str
+    confidence: float
+    """0..1."""
+    track_id: int | None = None
+    mask_rle: tuple[int, ...] | None = None
+    """Run lengths over the row-major fused image, starting with background; None without a mask."""
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box_xyxy
+        if right < left or bottom < top:
+            raise ValueError(f"box must be left, top, right, bottom; got {self.box_xyxy}")
+        if not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"confidence must be within 0..1, got {self.confidence}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FusedFrame:
+    """A fused image with the story of its pair, as the sinks get it."""
+
+    pair_id: int
+    state: PairState
+    image: Image
+    """YUV420P when the visible stream is video, RGB24 when it is RGB images."""
+    capture_ns: int
+    """Monotonic capture time of the pair's base frame."""
+    fused_ns: int
+    """Monotonic time at which the frame was handed to the sinks."""
+    skew_ms: float | None
+    infrared_age_ms: float | None
+    visible_seq: int | None
+    infrared_seq: int | None
+    detections: tuple[Detection, ...] = ()
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers for the index, by name with unit."""
