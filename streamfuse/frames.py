@@ -254,6 +254,8 @@ class FramePair:
     """Infrared capture time minus visible capture time, offset applied; None when one is missing."""
     infrared_age_ms: float | None
     """Age of the infrared frame at the moment of the pair, never negative; None when missing."""
+    timed_by: StreamName = StreamName.VISIBLE
+    """The stream that gives the pair its moment, where both are there."""
 
     def __post_init__(self) -> None:
         present = (self.visible is not None, self.infrared is not None)
@@ -264,8 +266,10 @@ class FramePair:
 
     @property
     def base(self) -> Frame:
-        """The frame that gives the pair its time: the visible one where there is one."""
-        frame = self.visible or self.infrared
+        """The frame that gives the pair its time."""
+        frames = (self.visible, self.infrared)
+        first, second = frames if self.timed_by is StreamName.VISIBLE else frames[::-1]
+        frame = first or second
         assert frame is not None  # held by __post_init__
         return frame
 

@@ -1,0 +1,92 @@
+"""A fused frame as a plain record: what the publishers send and what the index of a recording keeps.
+
+A record holds only what JSON knows, so ``json.dumps`` takes it as it is. Floats are rounded to what
+the measurement can bear: milliseconds to 1 µs, boxes to 0.01 pixel, confidences to 0.0001.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from streamfuse.clock import NS_PER_MS, UtcLabel
+from streamfuse.frames import Detection, FusedFrame
+
+__all__ = ["EVENT_SCHEMA", "detection_of", "event_of"]
+
+EVENT_SCHEMA = 1
+"""Version of the record; it rises when a key changes its meaning or goes, not when one is added."""
+
+_MS_DIGITS = 3
+_BOX_DIGITS = 2
+_CONFIDENCE_DIGITS = 4
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def event_of(frame: FusedFrame, utc: UtcLabel) -> dict[str, object]:
+    """The record of one fused frame, without its pixels.
+
+    Keys: ``schema``, ``pair_id``, ``capture_utc`` (ISO 8601 with milliseconds and ``Z``, rounded
+    down), ``capture_ns`` (monotonic), ``state``, ``skew_ms``, ``infrared_age_ms``, ``visible_seq``,
+    ``infrared_seq``, ``detections``. What the frame does not have is None. A detection has
+    ``class``, ``class_id``, ``confidence`` (0..1), ``box`` (left, top, right, bottom in pixels of
+    the fused image), ``track_id`` and ``mask`` (run lengths, as in :class:`~streamfuse.frames.Detection`).
+    """
+    return {
+        "schema": EVENT_SCHEMA,
+        "pair_id": frame.pair_id,
+        "capture_utc": _iso_utc(utc.utc_of(frame.capture_ns)),
+        "capture_ns": frame.capture_ns,
+        "state": frame.state.value,
+        "skew_ms": _rounded_ms(frame.skew_ms),
+        "infrared_age_ms": _rounded_ms(frame.infrared_age_ms),
+        "visible_seq": frame.visible_seq,
+        "infrared_seq": frame.infrared_seq,
+        "detections": [_record_of(detection) for detection in frame.detections],
+    }
+
+
+def detection_of(record: Mapping[str, Any]) -> Detection:
+    """The detection that one entry of a record's ``detections`` describes.
+
+    Raises:
+        ValueError: a key is missing or its value cannot be what the key means.
+    """
+    try:
+        left, top, right, bottom = (float(side) for side in record["box"])
+        track_id, mask = record["track_id"], record["mask"]
+        return Detection(
+            box_xyxy=(left, top, right, bottom),
+            class_id=int(record["class_id"]),
+            class_name=str(record["class"]),
+            confidence=float(record["confidence"]),
+            track_id=None if track_id is None else int(track_id),
+            mask_rle=None if mask is None else tuple(int(run) for run in mask),
+        )
+    except KeyError as error:
+        raise ValueError(f"a detection needs the key {error}, got only {sorted(record)}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a detection cannot be read from {dict(record)}: {error}") from error
+
+
+def _record_of(detection: Detection) -> dict[str, object]:
+    # float() and int(): detectors hand over numpy scalars, which JSON does not know.
+    mask, track_id = detection.mask_rle, detection.track_id
+    return {
+        "class": detection.class_name,
+        "class_id": int(detection.class_id),
+        "confidence": round(float(detection.confidence), _CONFIDENCE_DIGITS),
+        "box": [round(float(side), _BOX_DIGITS) for side in detection.box_xyxy],
+        "track_id": None if track_id is None else int(track_id),
+        "mask": None if mask is None else [int(run) for run in mask],
+    }
+
+
+def _rounded_ms(value_ms: float | None) -> float | None:
+    return None if value_ms is None else round(float(value_ms), _MS_DIGITS)
+
+
+def _iso_utc(utc_ns: int) -> str:
+    moment = _UNIX_EPOCH + timedelta(milliseconds=utc_ns // NS_PER_MS)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,76 @@
+"""Shared fixtures: where the real data is, and the proof that a test cleans up after itself."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+SHM = Path("/dev/shm")
+# Threads that belong to libraries for the life of the process, by the start of their name.
+LIBRARY_THREADS = ("pydevd", "tqdm", "ThreadPoolExecutor-lib")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real data, where this machine has it: set STREAMFUSE_DATA to its folder."""
+    folder = os.environ.get("STREAMFUSE_DATA")
+    if folder is None:
+        pytest.skip("STREAMFUSE_DATA is not set: tests on real data need its folder")
+    path = Path(folder)
+    assert path.is_dir(), f"STREAMFUSE_DATA is {path}, which is not a folder"
+    return path.resolve()
+
+
+@pytest.fixture(scope="session")
+def published_checkpoint(data_dir: Path) -> Path:
+    """The published SeAFusion network, beside the data."""
+    path = data_dir.parent / "weights" / "seafusion_published.pth"
+    assert path.is_file(), f"expected the published checkpoint at {path}"
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep tests out of the user's data folder; random state is the same for every test."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "xdg-data"))
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - libraries under test may use the global generator
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    """Fail a test that leaves a process, a thread, a socket or shared memory behind."""
+    before = _resources()
+    yield
+    left = {kind: sorted(now - before[kind]) for kind, now in _resources().items() if now - before[kind]}
+    assert not left, f"the test left behind: {left}"
+
+
+def _resources() -> dict[str, set[str]]:
+    return {
+        "processes": {f"{p.pid} {' '.join(p.cmdline())}" for p in psutil.Process().children(recursive=True)},
+        "threads": {
+            thread.name
+            for thread in threading.enumerate()
+            if thread.is_alive() and not thread.name.startswith(LIBRARY_THREADS)
+        },
+        "sockets": set(_sockets()),
+        "shared memory": {path.name for path in SHM.glob("streamfuse-*")},
+    }
+
+
+def _sockets() -> Iterator[str]:
+    for fd in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(fd.readlink())
+        except FileNotFoundError:  # the listing's own descriptor
+            continue
+        if target.startswith("socket:"):
+            yield f"{fd.name} -> {target}"
