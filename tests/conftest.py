@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import threading
@@ -62,15 +63,31 @@ def _resources() -> dict[str, set[str]]:
             if thread.is_alive() and not thread.name.startswith(LIBRARY_THREADS)
         },
         "sockets": set(_sockets()),
-        "shared memory": {path.name for path in SHM.glob("streamfuse-*")},
+        "shared memory": {path.name for path in SHM.glob("streamfuse-*") if not _is_used_by_others(path)},
     }
 
 
-def _sockets() -> Iterator[str]:
+def _is_used_by_others(run_dir: Path) -> bool:
+    """Whether the folder belongs to a run that goes on beside the tests."""
+    if any(str(target).startswith(str(run_dir)) for target in _open_files()):
+        return False
+    try:
+        with (run_dir / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:  # it went away while we looked
+        return not run_dir.exists()
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _open_files() -> Iterator[Path]:
     for fd in Path("/proc/self/fd").iterdir():
         try:
-            target = str(fd.readlink())
+            yield fd.readlink()
         except FileNotFoundError:  # the listing's own descriptor
             continue
-        if target.startswith("socket:"):
-            yield f"{fd.name} -> {target}"
+
+
+def _sockets() -> Iterator[str]:
+    return (str(target) for target in _open_files() if str(target).startswith("socket:"))
