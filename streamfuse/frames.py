@@ -8,6 +8,7 @@ images stay RGB. The meaning of the numbers (range, matrix) travels with them in
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -148,7 +149,7 @@ class ImageSpec:
     @property
     def nbytes(self) -> int:
         """Bytes of all planes back to back."""
-        return sum(int(np.prod(shape)) for shape in self.plane_shapes) * self.dtype.itemsize
+        return sum(math.prod(shape) for shape in self.plane_shapes) * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,7 +194,7 @@ class Image:
         planes = []
         offset = 0
         for shape in spec.plane_shapes:
-            count = int(np.prod(shape))
+            count = math.prod(shape)
             planes.append(np.frombuffer(buffer, spec.dtype, count, offset).reshape(shape))
             offset += count * spec.dtype.itemsize
         return cls(spec, tuple(planes))

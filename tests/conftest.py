@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-SHM = Path("/dev/shm")
+SHM = Path("/dev/shm")  # noqa: S108 - shared memory, looked at and not written
 # Threads that belong to libraries for the life of the process, by the start of their name.
 LIBRARY_THREADS = ("pydevd", "tqdm", "ThreadPoolExecutor-lib")
 
@@ -42,7 +42,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     """Keep tests out of the user's data folder; random state is the same for every test."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "xdg-data"))
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 - libraries under test may use the global generator
+    np.random.seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,226 @@
+"""The bus: frames from one producer process to its consumers. The only file that knows ZeroMQ.
+
+The producer's :class:`~streamfuse.io.outlet.Outlet` listens at a :class:`Hub` (ROUTER), each consumer's
+:class:`~streamfuse.io.inlet.Inlet` is the end of a :class:`Spoke` (DEALER)::
+
+    Inlet ──grant (window, consumed)──► Outlet          pixels: Outlet ──► ring ──► Inlet
+    Inlet ◄──descriptor, meta────────── Outlet
+
+A descriptor leaves only against a credit (:mod:`streamfuse.core.flow`), so no queue hides in ZeroMQ. Either
+side may be killed and started again: the consumer repeats its grant, and ordinals tell it what never came.
+With ledgers that outlive the processes, per consumer and when nothing is under way,
+``offered = delivered + overrun + lost + Σ dropped``.
+
+An end of the bus belongs to one thread; other threads reach it through a :class:`Waker`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import zmq
+
+from streamfuse.core.wire import MESSAGE_MAX_BYTES
+from streamfuse.errors import BusError, UsageError
+
+__all__ = ["Hub", "Pollable", "Spoke", "Waker", "wait"]
+
+Socket = zmq.Socket[bytes]
+
+_LINGER_MS = 200
+"""How long the last words of a closing socket may take to reach the kernel."""
+_GRANTS_MAX = 1000
+"""Grants kept for a producer that is away; ZeroMQ learns late that it has room again, so not too few."""
+_RECONNECT_MS = 20
+_RECONNECT_MAX_MS = 250
+
+
+class _Contexts:
+    """The process's one ZeroMQ context: made with the first socket, ended with the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._context: zmq.Context[Socket] | None = None
+        self._sockets = 0
+
+    def open(self, kind: int) -> Socket:
+        with self._lock:
+            if self._context is None:
+                self._context = zmq.Context()
+            self._sockets += 1
+            return self._context.socket(kind)
+
+    def close(self, socket: Socket) -> None:
+        if socket.closed:
+            return
+        socket.close(linger=_LINGER_MS)
+        with self._lock:
+            self._sockets -= 1
+            if self._sockets == 0 and self._context is not None:
+                self._context.term()
+                self._context = None
+
+
+_CONTEXTS = _Contexts()
+
+
+class _End:
+    """The owner of one socket."""
+
+    def __init__(self, kind: int, endpoint: str) -> None:
+        scheme, _, rest = endpoint.partition("://")
+        if scheme not in {"ipc", "inproc"} or not rest:
+            raise UsageError(f"{endpoint}: the bus stays on one host, use ipc://PATH or inproc://NAME")
+        self.endpoint = endpoint
+        self._file = Path(rest) if scheme == "ipc" else None
+        self.socket = _CONTEXTS.open(kind)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self.socket.closed
+
+    def close(self) -> None:
+        """End the connections; what was handed to ZeroMQ gets a moment to leave."""
+        _CONTEXTS.close(self.socket)
+
+    def _receive(self) -> list[bytes] | None:
+        try:
+            return self.socket.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            return None
+
+
+class Hub(_End):
+    """Where a producer listens for its consumers.
+
+    Raises:
+        UsageError: an endpoint of another kind than ``ipc://`` and ``inproc://``.
+        BusError: the endpoint cannot be bound.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(zmq.ROUTER, endpoint)
+        self.socket.set(zmq.ROUTER_MANDATORY, 1)  # a consumer that is gone is an error, not a silent drop
+        self.socket.set(zmq.MAXMSGSIZE, MESSAGE_MAX_BYTES)
+        self.socket.set(zmq.SNDHWM, 0)  # the windows are the limit; ZeroMQ's own count lags and would refuse
+        try:
+            self.socket.bind(endpoint)
+            if self._file is not None:
+                self._file.chmod(0o600)
+        except (zmq.ZMQError, OSError) as error:
+            self.close()
+            raise BusError(f"{endpoint}: cannot listen there: {error}") from error
+
+    def poll(self, timeout_ms: int) -> None:
+        """Wait until a message has come or the time is over."""
+        self.socket.poll(timeout_ms, zmq.POLLIN)
+
+    def receive(self) -> tuple[bytes, bytes] | None:
+        """The next message with the route back to its sender; None when there is none."""
+        parts = self._receive()
+        return None if parts is None else (parts[0], b"".join(parts[1:]))
+
+    def send(self, route: bytes, *parts: bytes) -> bool:
+        """Send a message along a route; False when its connection is gone. Never blocks.
+
+        Raises:
+            BusError: ZeroMQ will not take it.
+        """
+        try:
+            self.socket.send_multipart([route, *parts], zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            if error.errno == errno.EHOSTUNREACH:
+                return False
+            raise BusError(f"{self.endpoint}: cannot send: {error}") from error
+        return True
+
+
+class Spoke(_End):
+    """A consumer's connection to a producer, which may come later, go and come again.
+
+    Raises:
+        UsageError: an endpoint of another kind than ``ipc://`` and ``inproc://``.
+    """
+
+    def __init__(self, endpoint: str, *, window: int) -> None:
+        super().__init__(zmq.DEALER, endpoint)
+        self.socket.set(zmq.RCVHWM, window + 1)
+        self.socket.set(zmq.SNDHWM, _GRANTS_MAX)
+        self.socket.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        self.socket.set(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        self.socket.connect(endpoint)
+
+    def receive(self) -> list[bytes] | None:
+        """The parts of the next message; None when there is none."""
+        return self._receive()
+
+    def send(self, message: bytes) -> bool:
+        """Send a message; False when so many wait for the producer that no more are taken."""
+        try:
+            self.socket.send(message, zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        return True
+
+
+class Waker:
+    """Lets another thread end a :func:`wait`."""
+
+    def __init__(self) -> None:
+        self.socket = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def wake(self) -> None:
+        """End the wait, now or as soon as it begins; callable from any thread."""
+        os.eventfd_write(self.socket, 1)
+
+    def clear(self) -> None:
+        """Forget the wake-ups so far."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.socket)
+
+    def close(self) -> None:
+        """Give the file descriptor back; the other threads must be done with it."""
+        os.close(self.socket)
+
+
+class Pollable(Protocol):
+    """Anything with a socket or file descriptor that becomes readable: Inlet, Outlet, Waker."""
+
+    @property
+    def socket(self) -> Socket | int:
+        """What to poll."""
+
+
+_P = TypeVar("_P", bound=Pollable)
+
+
+def wait(sources: Sequence[_P], timeout_ms: int) -> list[_P]:
+    """Wait until one of ``sources`` is readable or the time is over; returns the readable ones.
+
+    Wakers among them are cleared.
+    """
+    poller = zmq.Poller()
+    for source in sources:
+        poller.register(source.socket, zmq.POLLIN)
+    readable = dict(poller.poll(timeout_ms))
+    ready = [source for source in sources if source.socket in readable]
+    for source in ready:
+        if isinstance(source, Waker):
+            source.clear()
+    return ready

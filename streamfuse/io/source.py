@@ -1,0 +1,62 @@
+"""What a source is: something that yields the images of one stream, one after the other.
+
+A new kind of source is one class with the methods of :class:`Source`, in a file of its own, and one
+line in :mod:`streamfuse.io.sources`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamfuse.frames import Image, ImageSpec
+
+__all__ = ["Source", "SourceFrame", "SourceInfo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """What is known of a source once it is open."""
+
+    spec: ImageSpec
+    """Of every image it yields."""
+    fps: float
+    """Nominal frame rate in frames per second, positive."""
+    frame_count: int | None
+    """Number of frames, where the source knows it."""
+    live: bool
+    """Whether it gives frames in its own time (a camera) rather than when asked (a file)."""
+
+    def __post_init__(self) -> None:
+        if not self.fps > 0:
+            raise ValueError(f"fps must be positive, got {self.fps}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceFrame:
+    """One image with its time in the source's own clock."""
+
+    image: Image
+    pts_ns: int
+    """Nanoseconds since the start of the source; rises from frame to frame."""
+
+
+class Source(Protocol):
+    """Yields images in order. Whoever opens it closes it."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source."""
+
+    def read(self) -> SourceFrame | None:
+        """The next image, or None at the end.
+
+        Raises:
+            SourceError: the source broke; SourceTruncatedError: it ended before its promised end.
+        """
+
+    def skip(self, count: int) -> None:
+        """Go on at frame number ``count``, so that a restarted worker does not repeat frames."""
+
+    def close(self) -> None:
+        """Release files and devices; may be called twice."""
