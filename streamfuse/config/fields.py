@@ -1,0 +1,132 @@
+"""The field types of all configuration models: strict blocks, paths, addresses of sources and of servers."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from streamfuse.config.document import Text
+
+__all__ = [
+    "AbsolutePath",
+    "Block",
+    "HostPort",
+    "LocalHostPort",
+    "Name",
+    "Off",
+    "SourceUri",
+    "TaskWeights",
+    "Weights",
+    "absolute",
+    "expected",
+    "split_host_port",
+]
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Block(BaseModel):
+    """A block of keys: frozen, no unknown keys, no silent conversions (``"4"`` is not 4)."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def expected(what: str) -> PydanticCustomError:
+    """The error of a value that is not ``what``; the message is completed with the value and its place."""
+    return PydanticCustomError("expected", "{what}", {"what": what})
+
+
+def absolute(value: Any) -> Any:
+    """Join a relative path with the folder its document gives it; text only, no file is touched."""
+    if not isinstance(value, str):
+        return value
+    if not value or _CONTROL.search(value):
+        raise expected("a path")
+    base_dir = value.base_dir if isinstance(value, Text) else Path.cwd()
+    return os.path.normpath(base_dir / value)
+
+
+def _absolute_unless_uri(value: Any) -> Any:
+    if isinstance(value, str) and _SCHEME.match(value) and not _CONTROL.search(value):
+        return str(value)
+    return absolute(value)
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, str) and not _NAME.fullmatch(value):
+        raise expected("1 to 64 letters, digits, dots, dashes or underscores")
+    return value
+
+
+def _weights(value: Any) -> Any:
+    return absolute(value) if isinstance(value, str) and value.endswith((".safetensors", ".pt")) else value
+
+
+def _task_weights(value: Any) -> Any:
+    if isinstance(value, str) and not value.endswith(".pt"):
+        raise expected("a path that ends in .pt")
+    return absolute(value)
+
+
+def split_host_port(address: str) -> tuple[str, int]:
+    """Host (an IPv6 one without its brackets) and port of ``host:port``.
+
+    Raises:
+        ValueError: ``address`` is something else, or the port is above 65535.
+    """
+    match = _HOST_PORT.fullmatch(address)
+    if match is None or int(match[2]) > 65535:
+        raise ValueError(f'expected host:port such as 127.0.0.1:8090, got "{address}"')
+    return match[1].strip("[]"), int(match[2])
+
+
+def _host_port(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            split_host_port(value)
+        except ValueError as error:
+            raise expected("host:port such as 127.0.0.1:8090") from error
+    return value
+
+
+def _local_host_port(value: Any) -> Any:
+    value = _host_port(value)
+    if isinstance(value, str) and split_host_port(value)[0] not in _LOOPBACK:
+        raise expected("an address of this machine such as 127.0.0.1:8090")
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+"""Letters, digits, dot, dash and underscore: what can be part of a file name anywhere."""
+
+AbsolutePath = Annotated[Path, Field(strict=False), BeforeValidator(absolute)]
+"""A path, made absolute: from the folder of the file it stands in, or the working directory for ``--set``."""
+
+SourceUri = Annotated[str, BeforeValidator(_absolute_unless_uri)]
+"""``scheme://…`` as it is, everything else is a path."""
+
+Weights = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_weights)]
+"""``default``, the name of imported weights, or a path that ends in .safetensors or .pt."""
+
+TaskWeights = Annotated[str, BeforeValidator(_task_weights)]
+"""A path that ends in .pt: weights of Ultralytics."""
+
+HostPort = Annotated[str, BeforeValidator(_host_port)]
+"""``host:port``; port 0 takes a free one."""
+
+LocalHostPort = Annotated[str, BeforeValidator(_local_host_port)]
+"""``host:port`` that only this machine can reach."""
+
+Off = Literal[False]
+"""A switch that this version cannot turn on."""

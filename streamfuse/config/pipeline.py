@@ -1,0 +1,267 @@
+"""The pipeline file: every key a user can write, with its meaning, unit, range and default.
+
+:func:`load_pipeline` is the door; the models below are the reference. They are frozen and travel to
+the worker processes as JSON (``model_dump_json`` / ``model_validate_json``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+from streamfuse.config.document import Loc, Problem
+from streamfuse.config.fields import (
+    AbsolutePath,
+    Block,
+    HostPort,
+    LocalHostPort,
+    Name,
+    Off,
+    SourceUri,
+    TaskWeights,
+    Weights,
+    absolute,
+    split_host_port,
+)
+from streamfuse.config.overrides import with_overrides
+from streamfuse.config.validate import validate
+from streamfuse.config.yamldoc import load_yaml
+from streamfuse.errors import ConfigError
+
+__all__ = [
+    "Detect",
+    "Fusion",
+    "InfraredSource",
+    "JsonlSink",
+    "Metrics",
+    "PipelineConfig",
+    "Record",
+    "Sources",
+    "Sync",
+    "Task",
+    "Tasks",
+    "Viewer",
+    "VisibleSource",
+    "load_pipeline",
+]
+
+_LIVE: Final = re.compile(r"(rtsps?|rtmps?|rtp|udp|srt|tcp)://|/dev/")
+"""Sources that give frames in their own time and cannot be made to wait."""
+
+
+class VisibleSource(Block):
+    """The visible camera."""
+
+    uri: SourceUri
+    """A video file, a folder of images, ``rtsp://…``, ``/dev/v4l/by-id/…`` or ``synthetic://…``."""
+
+
+class InfraredSource(Block):
+    """The infrared camera."""
+
+    uri: SourceUri
+    """As for the visible camera."""
+    format: Literal["auto", "gray8", "gray16"] = "auto"
+    """How its pixels are read: 8-bit grey, raw 16-bit counts, or ``auto``: as the source says."""
+
+
+class Sources(Block):
+    """The two cameras of the rig."""
+
+    visible: VisibleSource
+    infrared: InfraredSource
+
+
+class Sync(Block):
+    """How frames become pairs."""
+
+    base: Literal["visible", "infrared"] = "visible"
+    """The stream that sets the beat: one pair for each of its frames. Visible, as it has the most detail."""
+    max_skew_ms: Literal["auto"] | Annotated[float, Field(gt=0, le=10_000)] = "auto"
+    """Milliseconds two frames may lie apart and still match; ``auto``: half the slower stream's
+    frame period plus 5 ms."""
+    max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 20.0
+    """Milliseconds a frame waits for its partner (``realtime``): half a frame at 25 per second."""
+    on_missing: Literal["hold", "visible_only", "drop"] = "hold"
+    """Without a matching infrared frame: use the last one, pass visible alone, or drop the frame."""
+    max_hold_ms: Annotated[float, Field(ge=0, le=60_000)] = 250.0
+    """Milliseconds an infrared frame may be held: a thermal shutter closes for about 200."""
+    offset_ms: Annotated[float, Field(ge=-60_000, le=60_000)] = 0.0
+    """Milliseconds added to the infrared capture times: positive when they are stamped too early."""
+
+
+class Fusion(Block):
+    """The network that makes one image of two."""
+
+    model: Literal["grdb"] = "grdb"
+    """``grdb``: the lightweight network of SeAFusion."""
+    weights: Weights = "default"
+    """``default`` (shipped), the name of imported weights, or the path of a .safetensors file."""
+    backend: Literal["auto", "openvino", "torch", "torch-cuda"] = "auto"
+    """What computes it; ``auto`` takes CUDA where there is a GPU, else OpenVINO."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format; ``auto`` takes the fastest that keeps the image the same to the eye."""
+    batch: Annotated[int, Field(ge=1, le=64)] = 4
+    """At most so many pairs are fused in one go; 4 fills a GPU at 640x480."""
+    max_delay_ms: Annotated[float, Field(ge=0, le=1_000)] = 20.0
+    """Milliseconds a pair may wait for its batch to fill: less than one frame at 30 per second."""
+
+
+class Task(Block):
+    """One YOLO network run on the fused image."""
+
+    weights: TaskWeights
+    """Path of an Ultralytics .pt file, YOLOv5 or later."""
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Objects below this score are left out, 0 to 1; 0.25 is the usual choice of YOLO."""
+    every: Annotated[int, Field(ge=1, le=1_000)] = 1
+    """Run on every n-th pair; the pairs between carry no objects of this task."""
+
+
+class Detect(Task):
+    """Object detection: boxes."""
+
+    track: Off = False
+    """Identities over time: not in this version."""
+
+
+class Tasks(Block):
+    """What is looked for in the fused image; with both, objects of both are reported."""
+
+    detect: Detect | None = None
+    segment: Task | None = None
+    """Instance segmentation: boxes and masks."""
+
+
+class Record(Block):
+    """Video of the fused stream with an index of all pairs."""
+
+    dir: AbsolutePath
+    """Folder for the recordings; made if need be."""
+    segment_s: Annotated[float, Field(ge=1, le=3_600)] = 60.0
+    """Seconds of video per file: the most a broken disk or cut power can cost is one file's end."""
+    codec: Literal["auto", "h264_nvenc", "libx264", "libopenh264", "mpeg4"] = "auto"
+    """Video encoder; ``auto`` takes the first of the list that works here."""
+    overlay: bool = False
+    """Whether boxes and masks are drawn into the video; they are in the index either way."""
+    raw_infrared: Off = False
+    """The infrared stream beside the fused one: not in this version."""
+
+
+class Viewer(Block):
+    """A look at the running pipeline."""
+
+    web: LocalHostPort | None = None
+    """``host:port`` of the web page, this machine only: the page has no login."""
+    window: Off = False
+    """A window on the screen: not in this version."""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of the web page; None without one."""
+        return split_host_port(self.web) if self.web is not None else None
+
+
+class JsonlSink(Block):
+    """One line of JSON for each fused pair."""
+
+    kind: Literal["jsonl"]
+    path: AbsolutePath
+    """File to append to; its folder is made if need be."""
+
+
+class Metrics(Block):
+    """Numbers for monitoring."""
+
+    prometheus: HostPort
+    """``host:port`` of the Prometheus page; ``0.0.0.0`` lets other machines read it."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the Prometheus page."""
+        return split_host_port(self.prometheus)
+
+
+def _rig(value: object) -> object:
+    return value if value == "identity" else absolute(value)
+
+
+class PipelineConfig(Block):
+    """A whole pipeline file."""
+
+    name: Name = "pipeline"
+    """What the recordings and metrics are called."""
+    mode: Literal["realtime", "every_frame"] = "realtime"
+    """``realtime``: the newest frame wins, drops are counted; ``every_frame``: files, nothing is dropped."""
+    sources: Sources
+    rig: Annotated[str, BeforeValidator(_rig)] = "identity"
+    """Path of the rig file, or ``identity`` for streams that are already registered."""
+    sync: Sync = Sync()
+    fusion: Fusion = Fusion()
+    tasks: Tasks | None = None
+    record: Record | None = None
+    viewer: Viewer | None = None
+    publish: tuple[JsonlSink, ...] = ()
+    metrics: Metrics | None = None
+
+
+LATER: Final = frozenset(
+    {
+        "sources.visible.palette",
+        "sources.infrared.agc",
+        "sources.infrared.palette",
+        "sources.infrared.palette-in",
+        "sources.infrared.radiometry",
+        "tasks.detect.track=true",
+        "tasks.detect.weights=default",
+        "tasks.segment.weights=default",
+        "record.raw_infrared=true",
+        "record.retention",
+        "viewer.window=true",
+        "publish.kind=mqtt",
+        "publish.kind=zmq",
+        "publish.kind=zeromq",
+    }
+)
+"""What the design of the pipeline file knows and this version does not do."""
+
+
+def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Read and check a pipeline file, with ``key.path=value`` overrides laid over it.
+
+    Paths come out absolute: those of the file from its folder, those of overrides from the working
+    directory. ``${NAME}`` in any text is replaced from the environment.
+
+    Raises:
+        ConfigError: all mistakes, one line each, in the order of the file.
+    """
+    doc = with_overrides(load_yaml(path), overrides)
+    config = validate(PipelineConfig, doc, later=LATER)
+    problems = [Problem.of(loc, doc.value_place(loc), text) for loc, text in _contradictions(config)]
+    if problems:
+        raise ConfigError([str(problem) for problem in sorted(problems)])
+    return config
+
+
+def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
+    """Values that are right alone and impossible together."""
+    uris = {"visible": config.sources.visible.uri, "infrared": config.sources.infrared.uri}
+    live = [stream for stream, uri in uris.items() if _LIVE.match(uri)]
+    if config.mode == "every_frame" and live:
+        yield ("mode",), f'"every_frame" needs files, the {live[0]} source is live; use "realtime"'
+    if len(live) == 2 and uris["visible"] == uris["infrared"]:
+        yield ("sources", "infrared", "uri"), "the same camera as sources.visible.uri; expected another one"
+    paths = [sink.path for sink in config.publish]
+    for index, path in enumerate(paths):
+        if path in paths[:index]:
+            yield (
+                ("publish", index, "path"),
+                f"the same file as publish.{paths.index(path)}; expected another",
+            )
+    page, numbers = (config.viewer and config.viewer.web), (config.metrics and config.metrics.prometheus)
+    if page and page == numbers and not page.endswith(":0"):
+        yield ("metrics", "prometheus"), "the same address as viewer.web; expected another port"

@@ -1,0 +1,178 @@
+"""A document against its model: every mistake at once, one line each, with place, expectation and a hint.
+
+``vehicle.yaml:7:13: sync.max_wait_ms: expected a number, got "20 ms"``
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from streamfuse.config.document import Loc, Problem, Text, YamlDoc, dotted
+from streamfuse.errors import ConfigError
+
+__all__ = ["validate"]
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_EXPECTED: Final[Mapping[str, str]] = {
+    "bool_type": "true or false",
+    "dict_type": "a block of keys",
+    "expected": "{what}",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "int_type": "a whole number",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "model_type": "a block of keys",
+    "path_type": "a path",
+    "string_too_short": "text that is not empty",
+    "string_type": "text",
+    "too_short": "a list of items",
+    "tuple_type": "a list",
+}
+"""What pydantic's error types mean to the writer of a YAML file."""
+
+_USERINFO: Final = re.compile(r"//[^/@\s]*@")
+
+
+def validate(model: type[ModelT], doc: YamlDoc, *, later: Collection[str] = ()) -> ModelT:
+    """Check a document against a model.
+
+    Args:
+        model: the top block.
+        doc: what was read; problems found on the way here are reported together with the new ones.
+        later: keys (``record.retention``) and values (``publish.kind=mqtt``; lists without numbers) that
+            the design knows but this version does not, to say so when a user writes them.
+
+    Raises:
+        ConfigError: with one line for each mistake, in the order of the file.
+    """
+    problems = list(doc.problems)
+    try:
+        config = model.model_validate(doc.data)
+    except ValidationError as error:
+        problems += _problems(model, doc, error.errors(include_url=False), later)
+    if problems:
+        raise ConfigError([str(problem) for problem in sorted(problems)])
+    return config
+
+
+def _problems(
+    model: type[BaseModel], doc: YamlDoc, errors: list[ErrorDetails], later: Collection[str]
+) -> Iterator[Problem]:
+    wrong_values: dict[Loc, list[ErrorDetails]] = {}
+    for error in errors:
+        loc = error["loc"]
+        if error["type"] == "extra_forbidden":
+            yield Problem.of(loc[:-1], doc.key_place(loc), _unknown_key(model, loc, later))
+        elif error["type"] == "missing":
+            yield Problem.of(loc[:-1], doc.key_place(loc[:-1]), f'missing key "{loc[-1]}"')
+        elif error["type"] != "too_short" or not error["input"]:  # else only its bad items were not counted
+            wrong_values.setdefault(_in_document(doc, loc), []).append(error)
+    for loc, alternatives in wrong_values.items():
+        yield Problem.of(loc, doc.value_place(loc), _wrong_value(doc, loc, alternatives, later))
+
+
+def _in_document(doc: YamlDoc, loc: Loc) -> Loc:
+    """``loc`` without the parts that name a branch of a union rather than a node of the document."""
+    while loc not in doc.values:
+        loc = loc[:-1]
+    return loc
+
+
+def _unknown_key(model: type[BaseModel], loc: Loc, later: Collection[str]) -> str:
+    key = str(loc[-1])
+    if _pattern(loc) in later:
+        return f'unknown key "{key}": not in this version, remove it'
+    block = _block_at(model, loc[:-1])
+    known = list(block.model_fields) if block else []
+    homes = [name for name, field in model.model_fields.items() if key in _fields(field.annotation)]
+    if homes:
+        return f'unknown key "{key}"; it belongs in the block "{homes[0]}"'
+    near = difflib.get_close_matches(key, known, n=1)
+    if near:
+        return f'unknown key "{key}"; did you mean "{near[0]}"?'
+    return f'unknown key "{key}"; expected {_either(known)}'
+
+
+def _wrong_value(doc: YamlDoc, loc: Loc, alternatives: list[ErrorDetails], later: Collection[str]) -> str:
+    value: Any = doc.data
+    for part in loc:
+        value = value[part]
+    words = [word for error in alternatives for word in _literals(error)]
+    text = f"expected {_either([*words, *_phrases(alternatives)])}, got {_shown(value)}"
+    if f"{_pattern(loc)}={_plain(value)}" in later:
+        return f"{text}; not in this version"
+    near = difflib.get_close_matches(value, words, n=1) if isinstance(value, str) else []
+    return f'{text}; did you mean "{near[0]}"?' if near else text
+
+
+def _literals(error: ErrorDetails) -> list[str]:
+    """The words of a literal type: ``'a', 'b' or 'c'`` in pydantic's message."""
+    if error["type"] != "literal_error":
+        return []
+    return [word.strip("'").lower() for word in re.split(", | or ", error["ctx"]["expected"])]
+
+
+def _phrases(alternatives: list[ErrorDetails]) -> list[str]:
+    return [
+        _EXPECTED[error["type"]].format_map(error.get("ctx", {}))
+        if error["type"] in _EXPECTED
+        else error["msg"]
+        for error in alternatives
+        if error["type"] != "literal_error"
+    ]
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | tuple):
+        return "a block of keys" if isinstance(value, dict) else "a list" if value else "an empty list"
+    plain = _USERINFO.sub("//***@", _plain(value))
+    plain = plain if len(plain) <= 60 else f"{plain[:57]}..."
+    return json.dumps(plain, ensure_ascii=False) if isinstance(value, str) else plain
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Text):
+        return value.written
+    return str(value).lower()
+
+
+def _pattern(loc: Loc) -> str:
+    """The dotted key without the numbers of list items."""
+    return dotted(tuple(part for part in loc if isinstance(part, str)))
+
+
+def _block_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
+    block: type[BaseModel] | None = model
+    for part in loc:
+        if block is not None and isinstance(part, str):
+            block = _block_of(block.model_fields[part].annotation)
+    return block
+
+
+def _block_of(annotation: Any) -> type[BaseModel] | None:
+    """The block in an annotation such as ``Record | None`` or ``tuple[Sink, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_block_of, get_args(annotation))), None)
+
+
+def _fields(annotation: Any) -> Collection[str]:
+    block = _block_of(annotation)
+    return block.model_fields if block else ()

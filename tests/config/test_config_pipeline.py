@@ -1,0 +1,279 @@
+"""The pipeline file as users write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streamfuse.config.pipeline import PipelineConfig, load_pipeline
+from streamfuse.errors import ConfigError
+
+REPO = Path(__file__).parents[2]
+
+MINIMAL = """\
+sources:
+  visible: {uri: day.mp4}
+  infrared: {uri: night.mp4}
+"""
+
+FULL = """\
+name: vehicle
+mode: realtime
+sources:
+  visible:  {uri: "synthetic://street?seed=7"}
+  infrared: {uri: "synthetic://street?seed=7", format: auto}
+rig: ../calibration/rig.yaml
+sync:    {base: visible, max_skew_ms: 12.5, max_wait_ms: 20, on_missing: hold, offset_ms: -3}
+fusion:  {model: grdb, weights: mine.safetensors, backend: auto, precision: auto, batch: 4, max_delay_ms: 20}
+tasks:
+  detect:  {weights: yolo.pt, confidence: 0.25, track: false, every: 2}
+  segment: {weights: /models/yolo-seg.pt}
+record:  {dir: recordings, segment_s: 60, codec: auto, raw_infrared: false, overlay: true}
+viewer:  {web: "127.0.0.1:8090", window: false}
+publish: [{kind: jsonl, path: recordings/events.jsonl}]
+metrics: {prometheus: "[::]:9464"}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder ``work`` to stand in, with the pipeline in its neighbour ``pipes``."""
+    for name in ("work", "pipes"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+def _load(content: str, *overrides: str) -> PipelineConfig:
+    Path("../pipes/a.yaml").write_text(content)
+    return load_pipeline("../pipes/a.yaml", overrides)
+
+
+def _problems(content: str, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        _load(content, *overrides)
+    return list(caught.value.problems)
+
+
+def test_a_minimal_file_gets_the_documented_defaults() -> None:
+    """Two sources are enough; everything else has a default, and optional blocks are off."""
+    config = _load(MINIMAL)
+    assert (config.name, config.mode, config.rig) == ("pipeline", "realtime", "identity")
+    assert (config.sync.max_skew_ms, config.sync.max_hold_ms) == ("auto", 250.0)
+    assert config.fusion.batch == 4
+    assert (config.tasks, config.record, config.viewer, config.publish, config.metrics) == (None,) * 3 + (
+        (),
+        None,
+    )
+
+
+def test_a_full_file_means_what_it_says(folder: Path) -> None:
+    """Paths are absolute from the folder of the file, numbers and words arrive as written."""
+    config = _load(FULL)
+    pipes = folder / "pipes"
+    assert config.sources.visible.uri == "synthetic://street?seed=7"
+    assert config.rig == str(folder / "calibration" / "rig.yaml")
+    assert config.fusion.weights == str(pipes / "mine.safetensors")
+    assert config.tasks is not None
+    assert config.tasks.detect is not None
+    assert config.tasks.segment is not None
+    assert (config.tasks.detect.weights, config.tasks.detect.every) == (str(pipes / "yolo.pt"), 2)
+    assert config.tasks.segment.weights == "/models/yolo-seg.pt"
+    assert config.record is not None
+    assert config.record.dir == pipes / "recordings"
+    assert config.publish[0].path == pipes / "recordings" / "events.jsonl"
+    assert config.sync.max_skew_ms == 12.5
+    assert config.viewer is not None
+    assert config.viewer.address == ("127.0.0.1", 8090)
+    assert config.metrics is not None
+    assert config.metrics.address == ("::", 9464)
+
+
+@pytest.mark.parametrize("content", [MINIMAL, FULL])
+def test_a_configuration_travels_as_json(content: str) -> None:
+    """A worker gets back from JSON exactly the configuration that was loaded."""
+    config = _load(content)
+    assert PipelineConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_overrides_win_and_start_in_the_working_directory(folder: Path) -> None:
+    """``--set`` paths are relative to where the user stands, unlike those of the file."""
+    config = _load(
+        FULL, "sources.visible.uri=day.mp4", "record=null", "mode=every_frame", "sync.base=infrared"
+    )
+    assert config.sources.visible.uri == str(folder / "work" / "day.mp4")
+    assert config.record is None
+    assert (config.mode, config.sync.base) == ("every_frame", "infrared")
+
+
+def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``${NAME}`` is replaced in addresses; an unset name is a mistake with its place."""
+    content = MINIMAL.replace("day.mp4", '"rtsp://me:${CAMERA_PASSWORD}@cam/1"')
+    monkeypatch.delenv("CAMERA_PASSWORD", raising=False)
+    assert _problems(content) == [
+        '../pipes/a.yaml:2:18: sources.visible.uri: the environment variable "CAMERA_PASSWORD" is not set'
+    ]
+    monkeypatch.setenv("CAMERA_PASSWORD", "hunter2")
+    assert _load(content).sources.visible.uri == "rtsp://me:hunter2@cam/1"
+
+
+def test_a_device_link_keeps_its_name(folder: Path) -> None:
+    """Links are not followed: a camera's stable name is what must be opened again after a restart."""
+    (folder / "pipes" / "by-id").symlink_to("/dev/null")
+    assert _load(MINIMAL.replace("day.mp4", "by-id")).sources.visible.uri == str(folder / "pipes" / "by-id")
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("sources.visible.uri=", "sources.visible.uri: expected text, got nothing"),
+        ("sources.visible.uri=0", "sources.visible.uri: expected text, got 0"),
+        ("sources.visible.format=gray8", 'sources.visible.format: unknown key "format"; expected uri'),
+        (
+            "sources.infrared.agc=plateau",
+            'sources.infrared.agc: unknown key "agc": not in this version, remove it',
+        ),
+        (
+            "sources.infrared.format=grey16",
+            'sources.infrared.format: expected auto, gray8 or gray16, got "grey16"; did you mean "gray16"?',
+        ),
+        ("mode=fast", 'mode: expected realtime or every_frame, got "fast"'),
+        ("name=a/b", 'name: expected 1 to 64 letters, digits, dots, dashes or underscores, got "a/b"'),
+        ("rig=", "rig: expected text, got nothing"),
+        ("sync=", "sync: expected a block of keys, got nothing"),
+        ("sync.max_hold_ms=-1", "sync.max_hold_ms: expected at least 0, got -1"),
+        (
+            "sync.max_skew_ms=atuo",
+            'sync.max_skew_ms: expected auto or a number, got "atuo"; did you mean "auto"?',
+        ),
+        ("fusion.batch=4.5", "fusion.batch: expected a whole number, got 4.5"),
+        ("fusion.weights=''", 'fusion.weights: expected text that is not empty, got ""'),
+        ("tasks.detct.weights=a.pt", 'tasks.detct.weights: unknown key "detct"; did you mean "detect"?'),
+        (
+            "tasks.detect.weights=default",
+            'tasks.detect.weights: expected a path that ends in .pt, got "default"; not in this version',
+        ),
+        ("tasks.detect.track=true", "tasks.detect.track: expected false, got true; not in this version"),
+        ("tasks.segment.confidence=2", "tasks.segment.confidence: expected at most 1, got 2"),
+        ("record.raw_infrared=true", "record.raw_infrared: expected false, got true; not in this version"),
+        (
+            "record.retention.max_days=7",
+            'record.retention.max_days: unknown key "retention": not in this version, remove it',
+        ),
+        ("viewer.window=true", "viewer.window: expected false, got true; not in this version"),
+        (
+            "viewer.web=0.0.0.0:8090",
+            'viewer.web: expected an address of this machine such as 127.0.0.1:8090, got "0.0.0.0:8090"',
+        ),
+        ("viewer.web=127.0.0.1", 'viewer.web: expected host:port such as 127.0.0.1:8090, got "127.0.0.1"'),
+        (
+            "metrics.prometheus=h:65536",
+            'metrics.prometheus: expected host:port such as 127.0.0.1:8090, got "h:65536"',
+        ),
+        ("publish.0.kind=mqtt", 'publish.0.kind: expected jsonl, got "mqtt"; not in this version'),
+        ("publish.0.kind=json", 'publish.0.kind: expected jsonl, got "json"; did you mean "jsonl"?'),
+    ],
+)
+def test_each_mistake_has_its_line(override: str, problem: str) -> None:
+    """What a user gets wrong is named at the key he set, with what would be right."""
+    assert _problems(FULL, override) == [f"--set {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (
+            ["mode=every_frame", "sources.infrared.uri=rtsp://cam/ir"],
+            '--set mode: "every_frame" needs files, the infrared source is live; use "realtime"',
+        ),
+        (
+            ["sources.visible.uri=/dev/video0", "sources.infrared.uri=/dev/../dev/video0"],
+            "--set sources.infrared.uri: the same camera as sources.visible.uri; expected another one",
+        ),
+        (
+            ["publish.1={kind: jsonl, path: ../pipes/recordings/events.jsonl}"],
+            "--set publish.1: publish.1.path: the same file as publish.0; expected another",
+        ),
+        (
+            ["metrics.prometheus=127.0.0.1:8090"],
+            "--set metrics.prometheus: the same address as viewer.web; expected another port",
+        ),
+    ],
+)
+def test_impossible_combinations_are_refused(overrides: list[str], problem: str) -> None:
+    """Values that are right alone and impossible together are one mistake with one place."""
+    assert _problems(FULL, *overrides) == [problem]
+
+
+def test_ports_chosen_by_the_system_do_not_collide() -> None:
+    """Port 0 takes a free port, so that two servers may both ask for it."""
+    _load(FULL, "viewer.web=127.0.0.1:0", "metrics.prometheus=127.0.0.1:0")
+
+
+def test_missing_sources_point_at_their_block() -> None:
+    """A key that is not there is reported at the block it belongs in, all of them at once."""
+    assert _problems("mode: realtime\n") == ['../pipes/a.yaml:1:1: missing key "sources"']
+    assert _problems("name: x\nsources:\n  visible: {}\n") == [
+        '../pipes/a.yaml:2:1: sources: missing key "infrared"',
+        '../pipes/a.yaml:3:3: sources.visible: missing key "uri"',
+    ]
+
+
+def test_the_shipped_pipeline_is_valid() -> None:
+    """The file of the README's first command loads, and its rig exists."""
+    config = load_pipeline(REPO / "pipelines" / "vehicle.yaml")
+    assert Path(config.rig).is_file()
+    assert config.record is not None
+    assert config.record.dir == REPO / "pipelines" / "recordings"
+
+
+def test_what_the_shipped_pipeline_has_commented_out_is_valid() -> None:
+    """A newcomer can take the comment signs away from every block."""
+    text = (REPO / "pipelines" / "vehicle.yaml").read_text()
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("# tasks:"))
+    keys = ("tasks:", "  detect:", "  segment:", "viewer:", "publish:", "metrics:")
+    opened = [line[2:] if line[2:].startswith(keys) else line for line in lines[start:]]
+    config = _load("\n".join(lines[:start] + opened))
+    assert config.tasks is not None
+    assert config.viewer is not None
+    assert config.metrics is not None
+    assert len(config.publish) == 1
+
+
+_SIGNS = [*"{}[]:,#&*!|>%@`'\"-? \n\t", *("\n  ", "${HOME}", "~", "null", ".inf", "1e999", "\\ud800", "\0")]
+_PIECES = st.sampled_from(FULL.split() + _SIGNS) | st.text(max_size=4)
+
+
+def _loads_or_is_refused(overrides: list[str]) -> None:
+    """Whether ``a.yaml`` loads and travels, or is refused in single lines; all else is raised."""
+    try:
+        config = load_pipeline("a.yaml", overrides)
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        problems = ()
+        assert PipelineConfig.model_validate_json(config.model_dump_json()) == config
+    assert all(problem.isprintable() for problem in problems)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, len(FULL)), st.integers(0, 12), _PIECES), min_size=1, max_size=4))
+def test_no_edit_of_the_file_raises_anything_but_config_errors(edits: list[tuple[int, int, str]]) -> None:
+    """Whatever is typed into a pipeline file, it loads or is refused in single lines, never a traceback."""
+    content = FULL
+    for start, length, piece in edits:
+        content = content[:start] + piece + content[start + length :]
+    Path("a.yaml").write_bytes(content.encode("utf-8", "surrogatepass"))
+    _loads_or_is_refused([])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=20), _PIECES, st.text(max_size=20))
+def test_no_override_raises_anything_but_config_errors(key: str, piece: str, value: str) -> None:
+    """Whatever follows ``--set``, it is applied or refused in single lines."""
+    Path("a.yaml").write_text(MINIMAL)
+    _loads_or_is_refused([f"{key}{piece}={value}", f"tasks.detect.weights={piece}", f"{piece}.{key}={value}"])
