@@ -114,6 +114,10 @@ class Outlet:
             return True
         return self._outbox.has_room() and self._pool.has_free(self._slots_in_use())
 
+    def has_joined(self) -> bool:
+        """Whether every expected consumer is there: what is offered before that may be missed."""
+        return all(state.present for state in self._outbox.states().values())
+
     def offer(
         self,
         image: Image | Fill,

@@ -1,0 +1,92 @@
+"""From the form an image travels in to RGB, for those who need RGB: the detector, the viewer, overlays."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from streamfuse.frames import ColorMatrix, ColorRange, Image, PixelFormat, Plane
+
+__all__ = ["image_to_rgb"]
+
+_BITS: Final = 16
+"""Fraction bits of the fixed-point coefficients: errors stay below 1/100 of a code."""
+
+# Weights of red and blue in luma: ITU-R BT.601-7 section 2.5.1 and BT.709-6 section 3.2.
+_RED_BLUE: Final = {ColorMatrix.BT601: (0.299, 0.114), ColorMatrix.BT709: (0.2126, 0.0722)}
+
+
+def image_to_rgb(image: Image) -> npt.NDArray[np.uint8]:
+    """The image as an HxWx3 uint8 array in the order R, G, B, full range.
+
+    4:2:0 chroma is repeated over its 2x2 pixels. The result of an RGB24 image is its own plane, not
+    a copy; all others are new memory.
+
+    Args:
+        image: YUV420P of any range and matrix, RGB24, or GRAY8 (grey in all three channels).
+
+    Raises:
+        ValueError: the image is GRAY16, whose counts mean no brightness before AGC.
+    """
+    spec = image.spec
+    match spec.format:
+        case PixelFormat.RGB24:
+            return image.planes[0].astype(np.uint8, copy=False)
+        case PixelFormat.YUV420P:
+            luma, u, v = image.planes
+            rgb = np.empty((*luma.shape, 3), np.uint8)
+            _yuv420_to_rgb(luma, u, v, _coefficients(spec.range, spec.matrix), rgb)
+            return rgb
+        case PixelFormat.GRAY8:
+            gray = _stretched(image.planes[0]) if spec.range is ColorRange.LIMITED else image.planes[0]
+            return np.repeat(gray[..., None], 3, axis=2).astype(np.uint8, copy=False)
+        case PixelFormat.GRAY16:
+            raise ValueError("a gray16 image has no brightness of its own; expected 8 bits, after AGC")
+
+
+def _stretched(luma: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    table: npt.NDArray[np.uint8] = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(
+        np.uint8
+    )
+    return table[luma]
+
+
+def _coefficients(color_range: ColorRange, matrix: ColorMatrix) -> npt.NDArray[np.int64]:
+    """Fixed-point black, luma gain, then R from V, G from U, G from V and B from U."""
+    red, blue = _RED_BLUE[matrix]
+    green = 1.0 - red - blue
+    limited = color_range is ColorRange.LIMITED
+    luma, chroma = (255 / 219, 255 / 224) if limited else (1.0, 1.0)
+    gains = (
+        luma,
+        2 * (1 - red) * chroma,
+        -2 * (1 - blue) * blue / green * chroma,
+        -2 * (1 - red) * red / green * chroma,
+        2 * (1 - blue) * chroma,
+    )
+    return np.array([16 if limited else 0, *(round(gain * (1 << _BITS)) for gain in gains)], np.int64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _yuv420_to_rgb(
+    luma: Plane,
+    u: Plane,
+    v: Plane,
+    coefficients: npt.NDArray[np.int64],
+    rgb: npt.NDArray[np.uint8],
+) -> None:
+    black, gain, red_v, green_u, green_v, blue_u = coefficients
+    half = 1 << (_BITS - 1)
+    for row in range(u.shape[0]):
+        for column in range(u.shape[1]):
+            cu, cv = np.int64(u[row, column]) - 128, np.int64(v[row, column]) - 128
+            red, green, blue = red_v * cv + half, green_u * cu + green_v * cv + half, blue_u * cu + half
+            for corner in range(4):  # the four pixels that share this chroma
+                y, x = 2 * row + (corner >> 1), 2 * column + (corner & 1)
+                light = (np.int64(luma[y, x]) - black) * gain
+                rgb[y, x, 0] = min(max((light + red) >> _BITS, 0), 255)
+                rgb[y, x, 1] = min(max((light + green) >> _BITS, 0), 255)
+                rgb[y, x, 2] = min(max((light + blue) >> _BITS, 0), 255)

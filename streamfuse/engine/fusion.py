@@ -1,0 +1,238 @@
+"""Fuses pairs of images: the network's edge, uint8 in and uint8 out.
+
+>>> engine = FusionEngine.load("grdb")  # doctest: +SKIP
+>>> fused = engine.fuse(visible=rgb, infrared=gray)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from streamfuse.engine.backends.base import Backend, Precision, open_backend
+from streamfuse.engine.backends.graph import Recipe
+from streamfuse.engine.weights import WeightsFile, load_network, resolve
+from streamfuse.errors import UsageError
+from streamfuse.frames import ColorRange, Image, ImageSpec, PixelFormat
+from streamfuse.geometry.gray import gray8
+from streamfuse.nets.registry import network_spec
+
+__all__ = ["FusionEngine", "Mode", "Pair"]
+
+Bytes = npt.NDArray[np.uint8]
+Pair = tuple[Image, Image | None]
+"""A visible image and, where there is one, the infrared image registered to it."""
+
+_LEVELS: Mapping[ColorRange, tuple[float, float]] = MappingProxyType(
+    {ColorRange.FULL: (0.0, 255.0), ColorRange.LIMITED: (16.0, 219.0)}
+)
+"""Code of black in a luma plane, and codes from there to white."""
+
+
+class Mode(enum.StrEnum):
+    """How a fused image ends."""
+
+    STREAM = "stream"
+    """Clamp and round: a pixel depends on its neighbourhood only, so video does not flicker."""
+    REFERENCE = "reference"
+    """As published, in float32: each RGB image is stretched by its own extremes, then truncated."""
+
+
+class FusionEngine:
+    """A fusion network on a device. Not for use from two threads at once.
+
+    Use :meth:`load`; as a context manager it closes itself.
+    """
+
+    def __init__(self, backend: Backend, *, why: str = "given", weights: WeightsFile | None = None) -> None:
+        self._backend = backend
+        self.why = why
+        """Why this backend runs, with the failures of those tried before it."""
+        self.weights = weights
+        """The file that the network came from, where it came from one."""
+
+    @classmethod
+    def load(
+        cls,
+        model: str = "grdb",
+        *,
+        weights: str = "default",
+        backend: str = "auto",
+        precision: str = "auto",
+    ) -> FusionEngine:
+        """Load a network and choose what runs it.
+
+        Args:
+            model: name of a network in the registry.
+            weights: ``default``, a name of the weights store, or a path to a safetensors file.
+            backend: ``auto`` (CUDA, else OpenVINO, else torch on the CPU), ``torch-cuda``, ``openvino``
+                or ``torch``.
+            precision: ``auto`` (what the device computes fastest), ``float32``, ``bfloat16`` or ``float16``.
+
+        Raises:
+            UsageError: an unknown model, backend or precision, or a network that does not fuse luma.
+            WeightsError: the weights are missing, damaged or of another network.
+            MachineError: no backend works.
+        """
+        spec = network_spec(model)
+        if (spec.visible_channels, spec.infrared_channels, spec.size_multiple) != (1, 1, 1):
+            raise UsageError(f"the engine runs networks that fuse luma of any size; {model!r} does not")
+        found = resolve(weights, model=model)
+        opened, why = open_backend(backend, load_network(found), precision=precision)
+        return cls(opened, why=why, weights=found)
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that runs."""
+        return self._backend.name
+
+    @property
+    def device(self) -> str:
+        """The hardware it runs on, in words."""
+        return self._backend.device
+
+    @property
+    def precision(self) -> Precision:
+        """In which numbers ``stream`` mode is computed; ``reference`` is float32 always."""
+        return self._backend.precision
+
+    def warm_up(self, visible: ImageSpec, *, batch: int = 1, mode: Mode = Mode.STREAM) -> None:
+        """Compile for images of this kind now, rather than at the first of them.
+
+        Raises:
+            MachineError: the device cannot run it.
+        """
+        self._backend.warm_up(_recipe(visible, mode), batch, visible.size_wh)
+
+    def fuse(self, *, visible: Bytes, infrared: Bytes) -> Bytes:
+        """Fuse RGB arrays as ``stream`` mode does.
+
+        Args:
+            visible: HxWx3 or NxHxWx3 uint8, in the order R, G, B.
+            infrared: HxW or NxHxW uint8, registered to ``visible``.
+
+        Returns:
+            A new array of the shape of ``visible``.
+
+        Raises:
+            ValueError: shapes or dtypes that do not fit.
+        """
+        _check_arrays(visible, infrared)
+        single = visible.ndim == 3
+        rgb, gray = (visible[None], infrared[None]) if single else (visible, infrared)
+        if not len(rgb):
+            return rgb.copy()
+        fused = self._backend.run(Recipe.RGB, np.ascontiguousarray(rgb), np.ascontiguousarray(gray))
+        return fused[0] if single else fused
+
+    def fuse_images(self, pairs: Sequence[Pair], mode: Mode = Mode.STREAM) -> list[Image]:
+        """Fuse pairs of images, those of one size and form in one batch.
+
+        - A YUV420P (or GRAY8) visible image gives the same form, range and matrix: its luma is fused, its
+          chroma planes are passed on, not copied.
+        - An RGB24 visible image gives RGB24.
+        - In ``reference`` mode, which is defined on RGB, everything becomes RGB24 first and stays it.
+        - Without an infrared image the visible one itself is given back, in either mode.
+
+        Infrared images may be of any form; :func:`streamfuse.geometry.gray.gray8` says what is seen of them.
+
+        Args:
+            pairs: images of a pair have one size.
+            mode: how the images end.
+
+        Returns:
+            One image per pair, in the same order.
+
+        Raises:
+            UsageError: the images of a pair differ in size, or a visible image has 16-bit samples.
+            MachineError: the device failed.
+        """
+        fused = [visible for visible, _ in pairs]
+        groups: defaultdict[ImageSpec, list[_Job]] = defaultdict(list)
+        for index, (visible, infrared) in enumerate(pairs):
+            if infrared is not None:
+                _check_pair(visible, infrared)
+                base = _as_rgb(visible) if mode is Mode.REFERENCE else visible
+                groups[base.spec].append(_Job(index, base, infrared))
+        for spec, jobs in groups.items():
+            for job, plane in zip(jobs, self._fuse_group(_recipe(spec, mode), jobs), strict=True):
+                fused[job.index] = Image(spec, (plane, *job.visible.planes[1:]))
+        return fused
+
+    def close(self) -> None:
+        """Free the device; may be called twice."""
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fuse_group(self, recipe: Recipe, jobs: Sequence[_Job]) -> Bytes:
+        """Fused first planes of images that share one spec."""
+        visible = _batch([cast("Bytes", job.visible.planes[0]) for job in jobs])
+        infrared = _batch([gray8(job.infrared) for job in jobs])
+        if recipe is not Recipe.LUMA:
+            return self._backend.run(recipe, visible, infrared)
+        levels = _LEVELS[jobs[0].visible.spec.range]
+        return self._backend.run(recipe, visible, infrared, np.array(levels, np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A pair that goes through the network, and where its result belongs."""
+
+    index: int
+    visible: Image
+    infrared: Image
+
+
+def _as_rgb(image: Image) -> Image:
+    if image.spec.format is PixelFormat.RGB24:
+        return image
+    from streamfuse.core.convert import image_to_rgb  # noqa: PLC0415 - numba, needed for nothing else here
+
+    spec = ImageSpec(format=PixelFormat.RGB24, size_wh=image.spec.size_wh, matrix=image.spec.matrix)
+    return Image(spec, (image_to_rgb(image),))
+
+
+def _recipe(visible: ImageSpec, mode: Mode) -> Recipe:
+    if mode is Mode.REFERENCE:
+        return Recipe.REFERENCE
+    return Recipe.RGB if visible.format is PixelFormat.RGB24 else Recipe.LUMA
+
+
+def _batch(planes: Sequence[Bytes]) -> Bytes:
+    """Planes one after the other in one array; a single one is not copied if it is contiguous."""
+    return np.ascontiguousarray(planes[0][None]) if len(planes) == 1 else np.stack(planes)
+
+
+def _check_pair(visible: Image, infrared: Image) -> None:
+    if visible.spec.format is PixelFormat.GRAY16:
+        raise UsageError("the visible image has 16-bit samples; are the streams exchanged?")
+    if visible.spec.size_wh != infrared.spec.size_wh:
+        (width, height), (other_width, other_height) = visible.spec.size_wh, infrared.spec.size_wh
+        raise UsageError(
+            f"the visible image is {width}x{height} and the infrared one {other_width}x{other_height}; "
+            "register one to the other first, as a rig does in a pipeline"
+        )
+
+
+def _check_arrays(visible: npt.NDArray[Any], infrared: npt.NDArray[Any]) -> None:
+    if visible.ndim not in {3, 4} or visible.shape[-1] != 3:
+        raise ValueError(f"visible must be HxWx3 or NxHxWx3, got {visible.shape}")
+    if infrared.shape != visible.shape[:-1]:
+        raise ValueError(f"infrared must be {visible.shape[:-1]} to fit visible, got {infrared.shape}")
+    for name, array in (("visible", visible), ("infrared", infrared)):
+        if array.dtype != np.uint8:
+            raise ValueError(f"{name} must be uint8, got {array.dtype}")

@@ -1,0 +1,289 @@
+"""The weights store: files that are safe to load, each with a card that says what it is.
+
+At run time only safetensors files are read, and a file is used only if its sha256 is the one on the
+JSON card beside it. A published ``.pth`` is a pickle; :func:`import_published` converts it once.
+
+A name is looked up in the user's store (``$XDG_DATA_HOME/streamfuse/weights``), then among the shipped
+files. ``default`` is the shipped default of the model; a path that ends in ``.safetensors`` is itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from streamfuse.engine.weightscard import WeightsCard
+from streamfuse.errors import OutputError, UsageError, WeightsError
+from streamfuse.nets.published import KNOWN_FILES, from_published
+from streamfuse.nets.registry import build
+
+__all__ = [
+    "WeightsFile",
+    "card_path",
+    "import_published",
+    "list_weights",
+    "load_network",
+    "read_torch_file",
+    "resolve",
+    "shipped_dir",
+    "user_dir",
+    "verify",
+    "write_atomically",
+    "write_weights",
+]
+
+_DEFAULTS: Mapping[str, str] = MappingProxyType({"grdb": "grdb-content"})
+"""Shipped weights that ``default`` stands for, by model."""
+
+_SUFFIX = ".safetensors"
+_PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".tar"})
+_UNPICKLING_ERRORS = (
+    pickle.UnpicklingError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+)
+"""What torch raises, by the place where a file is damaged."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFile:
+    """A safetensors file together with its card."""
+
+    path: Path
+    card: WeightsCard
+
+
+def shipped_dir() -> Path:
+    """Folder of the weights that come with the package."""
+    return Path(__file__).parent.parent / "weights"
+
+
+def user_dir() -> Path:
+    """Folder of the user's own weights; it need not exist."""
+    data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data_home) / "streamfuse" / "weights"
+
+
+def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
+    """Find weights for a model, and check them against their card.
+
+    Args:
+        name_or_path: ``default``, a name of the store, or a path ending in ``.safetensors``.
+        model: architecture that the weights must be of.
+
+    Raises:
+        WeightsError: nothing is found, the file is a pickle, is damaged, has no card, or belongs to
+            another architecture.
+    """
+    path = _locate(str(name_or_path), model)
+    found = verify(path)
+    if found.card.architecture != model:
+        raise WeightsError(
+            f"{path} holds weights of {found.card.architecture!r}, but the model is {model!r}; "
+            f"set `model: {found.card.architecture}` or choose other weights"
+        )
+    return found
+
+
+def verify(path: Path) -> WeightsFile:
+    """Check a file against the card beside it.
+
+    Raises:
+        WeightsError: the file or its card is missing or damaged, or they do not belong together.
+    """
+    content = _read(path)
+    card = WeightsCard.read(card_path(path))
+    _check(content, path, card)
+    return WeightsFile(path=path, card=card)
+
+
+def list_weights() -> list[WeightsFile]:
+    """All weights that can be named: the user's, then the shipped ones, each sorted by name.
+
+    Raises:
+        WeightsError: a file in the store is damaged.
+    """
+    paths = _named_paths()
+    return [verify(paths[name]) for name in sorted(paths, key=lambda n: (paths[n].parent != user_dir(), n))]
+
+
+def load_network(weights: WeightsFile) -> nn.Module:
+    """The network of a weights file, on the CPU, float32, in eval mode.
+
+    Raises:
+        WeightsError: the file is no longer that of its card, is no safetensors file, or does not fit the
+            architecture on the card.
+    """
+    content = _read(weights.path)
+    _check(content, weights.path, weights.card)
+    try:
+        state = load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"{weights.path} is not a safetensors file: {error}") from error
+    try:
+        network = build(weights.card.architecture)
+    except UsageError as error:
+        raise WeightsError(f"{weights.path}: {error}") from error
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{weights.path} does not fit {weights.card.architecture!r}: {first}") from error
+    return network.eval()
+
+
+def import_published(path: Path, name: str) -> WeightsFile:
+    """Convert a published SeAFusion checkpoint into the user's store.
+
+    The file is unpickled with ``weights_only=True``: tensors and plain containers, no code. A name that
+    the user's store already has is replaced.
+
+    Args:
+        path: the ``.pth`` file, a plain state dict.
+        name: lower-case letters, digits, ``.``, ``_`` and ``-``; not ``default`` nor a shipped name.
+
+    Raises:
+        WeightsError: the file is unreadable or no such checkpoint, or the name cannot be taken.
+        OutputError: the store cannot be written.
+    """
+    if not _NAME.fullmatch(name) or name == "default" or (shipped_dir() / f"{name}{_SUFFIX}").exists():
+        raise WeightsError(
+            f"weights cannot be called {name!r}: use lower-case letters, digits, '.', '_' and '-', "
+            "and neither `default` nor the name of shipped weights"
+        )
+    state = from_published(_published_state(path))
+    digest = hashlib.sha256(_read(path)).hexdigest()
+    return write_weights(
+        user_dir() / f"{name}{_SUFFIX}",
+        {key: tensor.float().contiguous() for key, tensor in state.items()},
+        architecture="grdb",
+        data="as published",
+        licence=KNOWN_FILES.get(digest, "unknown: ask the author of the file"),
+        made_by=f"streamfuse weights import {path.name} --as {name}",
+        source=f"{path.name}, sha256 {digest}",
+    )
+
+
+def write_weights(path: Path, state: Mapping[str, Tensor], **card: object) -> WeightsFile:
+    """Write a state dict and its card; ``card`` gives the fields that do not follow from the file.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    content = save(dict(state))
+    made = WeightsCard.from_json({**card, "name": path.stem, "sha256": hashlib.sha256(content).hexdigest()})
+    # The card goes last: if this is interrupted, the sha256 gives it away.
+    write_atomically(path, content)
+    write_atomically(card_path(path), made.to_json().encode())
+    return WeightsFile(path=path, card=made)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content``: a reader, or a restart after a crash, sees the old or the new file.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # the folder itself may be what is wrong
+            partial.unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_torch_file(path: Path, *, device: str = "cpu") -> object:
+    """Content of a file written by ``torch.save``: tensors and plain containers; code in it never runs.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or holds anything else.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    except _UNPICKLING_ERRORS as error:
+        raise WeightsError(f"{path} is not a torch file of tensors alone, or is damaged") from error
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of a weights file lies."""
+    return path.with_suffix(".json")
+
+
+def _locate(name: str, model: str) -> Path:
+    """Path that a name, ``default`` or a path stands for."""
+    if Path(name).suffix.lower() in _PICKLES:
+        raise WeightsError(
+            f"{name} is a pickle, which can run code when loaded; import it first: "
+            f"streamfuse weights import {name} --as NAME"
+        )
+    if name.endswith(_SUFFIX):
+        return Path(name).expanduser()
+    if name == "default":
+        if model not in _DEFAULTS:
+            raise WeightsError(f"no weights are shipped for {model!r}; name some or give a path")
+        return shipped_dir() / f"{_DEFAULTS[model]}{_SUFFIX}"
+    known = _named_paths()
+    if name in known:
+        return known[name]
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise WeightsError(
+        f"no weights are called {name!r}, known are: default, {', '.join(sorted(known))}{hint}"
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights {path}: {error.strerror}") from error
+
+
+def _check(content: bytes, path: Path, card: WeightsCard) -> None:
+    """Refuse content that is not the one of the card."""
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.sha256:
+        raise WeightsError(
+            f"{path} is damaged or was exchanged: its sha256 is {digest[:12]}…, its card says "
+            f"{card.sha256[:12]}…; import or train it again"
+        )
+
+
+def _named_paths() -> dict[str, Path]:
+    """Every file of the stores by name; the user's own win."""
+    folders = (shipped_dir(), user_dir())
+    return {path.stem: path for folder in folders for path in folder.glob(f"*{_SUFFIX}")}
+
+
+def _published_state(path: Path) -> dict[str, Tensor]:
+    """A plain state dict from a torch file, and nothing else."""
+    content = read_torch_file(path)
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise WeightsError(f"{path} is not a plain state dict of tensors; only such files can be imported")
+    return content

@@ -1,0 +1,85 @@
+"""The networks by name, with what the engine must know to feed them.
+
+A further network joins by adding one :class:`NetworkSpec` to ``_NETWORKS``; engine, weights store and
+configuration read everything else from there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from torch import nn
+
+from streamfuse.errors import UsageError
+from streamfuse.nets.grdb import HALO_PX, GrdbFusion
+
+__all__ = ["NetworkSpec", "build", "network_names", "network_spec"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """A fusion network: how to build it and what images it takes.
+
+    ``build()`` gives a module with fresh weights and ``forward(visible, infrared) -> fused``, all
+    (B, C, H, W) floating point in 0..1.
+
+    Raises:
+        ValueError: a number that makes no sense.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    visible_channels: int = 1
+    """1 = luma, 3 = RGB."""
+    infrared_channels: int = 1
+    size_multiple: int = 1
+    """Width and height must be multiples of this; the engine pads and crops."""
+    min_side_px: int = 1
+    halo_px: int | None = None
+    """Border that makes a tile equal to the full frame; None when the network looks at the whole frame."""
+
+    def __post_init__(self) -> None:
+        if self.visible_channels not in {1, 3} or self.infrared_channels not in {1, 3}:
+            raise ValueError(
+                f"channels must be 1 or 3, got {self.visible_channels} and {self.infrared_channels}"
+            )
+        if self.size_multiple < 1 or self.min_side_px < 1:
+            raise ValueError(f"sizes must be at least 1, got {self.size_multiple} and {self.min_side_px}")
+        if self.halo_px is not None and self.halo_px < 0:
+            raise ValueError(f"halo_px must not be negative, got {self.halo_px}")
+
+
+_NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType(
+    {spec.name: spec for spec in (NetworkSpec(name="grdb", build=GrdbFusion, halo_px=HALO_PX),)}
+)
+
+
+def network_names() -> tuple[str, ...]:
+    """Names of all networks, sorted."""
+    return tuple(sorted(_NETWORKS))
+
+
+def network_spec(name: str) -> NetworkSpec:
+    """What is known of one network.
+
+    Raises:
+        UsageError: there is no network of this name.
+    """
+    if name in _NETWORKS:
+        return _NETWORKS[name]
+    known = ", ".join(network_names())
+    nearest = difflib.get_close_matches(name, _NETWORKS, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise UsageError(f"no fusion model is called {name!r}, known are: {known}{hint}")
+
+
+def build(name: str) -> nn.Module:
+    """A network with fresh weights.
+
+    Raises:
+        UsageError: there is no network of this name.
+    """
+    return network_spec(name).build()

@@ -1,0 +1,46 @@
+"""Masks as run lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from streamfuse.core.masks import decode_mask, encode_mask
+
+
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
+def test_a_mask_comes_back(mask: np.ndarray) -> None:
+    """Encoding loses nothing, runs alternate and cover the image once, only the first may be empty."""
+    runs = encode_mask(mask)
+    height, width = mask.shape
+    np.testing.assert_array_equal(decode_mask(runs, (width, height)), mask)
+    assert sum(runs) == mask.size
+    assert all(run > 0 for run in runs[1:])
+    assert (runs[0] == 0) == bool(mask[0, 0])
+    assert all(type(run) is int for run in runs), "plain numbers, as JSON wants them"
+
+
+@pytest.mark.parametrize(
+    ("mask", "runs"),
+    [
+        ([[0, 0], [0, 0]], (4,)),
+        ([[1, 1], [1, 1]], (0, 4)),
+        ([[0, 1], [1, 0]], (1, 2, 1)),
+        ([[1, 0, 1]], (0, 1, 1, 1)),
+    ],
+)
+def test_runs_go_row_by_row_from_background(mask: list[list[int]], runs: tuple[int, ...]) -> None:
+    """The first run is background, and rows follow each other without a break."""
+    assert encode_mask(np.array(mask, dtype=bool)) == runs
+
+
+@given(
+    st.lists(st.integers(-3, 20), max_size=6).filter(lambda runs: min(runs, default=0) < 0 or sum(runs) != 12)
+)
+def test_runs_that_do_not_fill_the_image_are_refused(runs: list[int]) -> None:
+    """Runs of another size are a mistake, not a mask."""
+    with pytest.raises(ValueError, match="4x3 mask must add up to 12"):
+        decode_mask(runs, (4, 3))

@@ -1,0 +1,252 @@
+"""Backends agree with each other, and the arithmetic around the network is exact."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor, nn
+
+from streamfuse.engine.backends.base import Backend, Precision, open_backend
+from streamfuse.engine.backends.graph import Recipe, blank_inputs
+from streamfuse.engine.weights import load_network, resolve
+from streamfuse.errors import MachineError, UsageError
+
+Bytes = npt.NDArray[np.uint8]
+FULL = np.array([0, 255], np.float32)
+LIMITED = np.array([16, 219], np.float32)
+SIZE_WH = (96, 64)
+
+
+class Taker(nn.Module):
+    """A network whose answer is known: all of the visible image, or all of the infrared one."""
+
+    def __init__(self, *, of_visible: float) -> None:
+        super().__init__()
+        self.of_visible = nn.Parameter(torch.tensor(of_visible))
+
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        """Weigh the two."""
+        return self.of_visible * visible + (1 - self.of_visible) * infrared
+
+
+@pytest.fixture(params=["openvino", "torch"])
+def name(request: pytest.FixtureRequest) -> str:
+    """Every backend that runs on a CPU."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    """The shipped network."""
+    return load_network(resolve("default"))
+
+
+@pytest.fixture(scope="module")
+def precise(network: nn.Module) -> Iterator[Backend]:
+    """Torch in float32, which the others are compared with."""
+    backend, _ = open_backend("torch", network, precision="float32")
+    yield backend
+    backend.close()
+
+
+def opened(name: str, network: nn.Module, precision: str = "float32") -> Backend:
+    """One backend, without the reason."""
+    return open_backend(name, network, precision=precision)[0]
+
+
+def textured(*shape: int, seed: int = 0) -> Bytes:
+    """Blocks of 4x4 pixels of random brightness: edges and flat parts."""
+    batch, height, width, *channels = shape
+    blocks = np.random.default_rng(seed).integers(
+        0, 256, (batch, height // 4, width // 4, *channels), np.uint8
+    )
+    return blocks.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def inputs_of(recipe: Recipe, batch: int) -> tuple[npt.NDArray[Any], ...]:
+    """Textured images of the shapes that a recipe wants."""
+    visible, infrared, *levels = blank_inputs(recipe, batch, SIZE_WH)
+    return textured(*visible.shape), textured(*infrared.shape, seed=1), *levels
+
+
+def psnr_db(a: Bytes, b: Bytes) -> float:
+    """Peak signal-to-noise ratio; equal images count as 120 dB."""
+    return float(10 * np.log10(255**2 / max(np.mean((a.astype(float) - b) ** 2), 255**2 / 1e12)))
+
+
+@pytest.mark.parametrize("recipe", Recipe)
+def test_float32_backends_agree(recipe: Recipe, network: nn.Module, precise: Backend) -> None:
+    """OpenVINO gives what torch gives, in every recipe, for a batch of two."""
+    inputs = inputs_of(recipe, 2)
+    backend = opened("openvino", network)
+    ours = backend.run(recipe, *inputs)
+    backend.close()
+    assert ours.shape == inputs[0].shape
+    assert psnr_db(ours, precise.run(recipe, *inputs)) >= 60
+
+
+@pytest.mark.parametrize("recipe", Recipe)
+def test_bfloat16_stays_close(recipe: Recipe, name: str, network: nn.Module, precise: Backend) -> None:
+    """Half the digits cost less than a grey level; the reference recipe loses none."""
+    backend = opened(name, network, "bfloat16")
+    assert backend.precision is Precision.BFLOAT16
+    inputs = inputs_of(recipe, 1)
+    floor_db = 60 if recipe is Recipe.REFERENCE else 50
+    assert psnr_db(backend.run(recipe, *inputs), precise.run(recipe, *inputs)) >= floor_db
+    backend.close()
+
+
+def test_batches_do_not_mix(name: str, network: nn.Module) -> None:
+    """The second image of a batch is fused as it is alone."""
+    backend = opened(name, network)
+    visible, infrared, levels = inputs_of(Recipe.LUMA, 3)
+    together = backend.run(Recipe.LUMA, visible, infrared, levels)
+    alone = backend.run(Recipe.LUMA, visible[1:2], infrared[1:2], levels)
+    assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
+    backend.close()
+
+
+def test_sizes_follow_one_another(name: str, network: nn.Module) -> None:
+    """Images of any size go through one backend, more sizes than it keeps, and again the first."""
+    backend = opened(name, network)
+    first = {}
+    for width, height in [(32, 24), (48, 24), (33, 17), (64, 48), (40, 40), (32, 24)]:
+        arrays = (
+            textured(1, height + 3, width + 3)[:, :height, :width],
+            np.zeros((1, height, width), np.uint8),
+        )
+        fused = backend.run(Recipe.LUMA, *arrays, FULL)
+        assert fused.shape == (1, height, width)
+        np.testing.assert_array_equal(fused, first.setdefault((width, height), fused))
+    backend.close()
+
+
+def test_limited_range_survives_unchanged(name: str) -> None:
+    """With a network that repeats the visible image, every legal code returns; others are clamped."""
+    backend = opened(name, Taker(of_visible=1.0))
+    codes = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    fused = backend.run(Recipe.LUMA, codes, np.zeros_like(codes), LIMITED)
+    np.testing.assert_array_equal(fused, codes.clip(16, 235))
+    np.testing.assert_array_equal(backend.run(Recipe.LUMA, codes, np.zeros_like(codes), FULL), codes)
+    backend.close()
+
+
+def test_infrared_enters_the_range_of_the_luma(name: str) -> None:
+    """With a network that repeats infrared, white (255) becomes the white code of a limited luma plane."""
+    backend = opened(name, Taker(of_visible=0.0))
+    infrared = np.array([[[0, 51], [102, 255]]], np.uint8)
+    fused = backend.run(Recipe.LUMA, np.full_like(infrared, 99), infrared, LIMITED)
+    np.testing.assert_array_equal(fused, [[[16, 60], [104, 235]]])
+    backend.close()
+
+
+def test_colour_is_kept(name: str) -> None:
+    """With a network that repeats the visible image, RGB returns to a level (published coefficients)."""
+    backend = opened(name, Taker(of_visible=1.0))
+    rgb = textured(1, 32, 48, 3)
+    fused = backend.run(Recipe.RGB, rgb, np.zeros(rgb.shape[:-1], np.uint8))
+    assert np.abs(fused.astype(int) - rgb).max() <= 1
+    backend.close()
+
+
+def test_reference_stretches_each_image_alone(name: str) -> None:
+    """Each image of a batch reaches black and white by its own extremes; a stream keeps its levels."""
+    backend = opened(name, Taker(of_visible=0.0))
+    infrared = (
+        np.stack((np.linspace(50, 100, 64), np.linspace(120, 240, 64))).reshape(2, 8, 8).astype(np.uint8)
+    )
+    grey = np.full((2, 8, 8, 3), 77, np.uint8)
+    stretched = backend.run(Recipe.REFERENCE, grey, infrared)
+    assert [(int(image.min()), int(image.max())) for image in stretched] == [(0, 255), (0, 255)]
+    kept = backend.run(Recipe.RGB, grey, infrared)
+    np.testing.assert_array_equal(kept, infrared[..., None].repeat(3, axis=-1))
+    backend.close()
+
+
+def test_result_is_the_callers_own(name: str, network: nn.Module) -> None:
+    """A later call does not write into an earlier result, and read-only input is welcome."""
+    backend = opened(name, network)
+    visible, infrared, levels = inputs_of(Recipe.LUMA, 1)
+    visible.flags.writeable = False
+    first = backend.run(Recipe.LUMA, visible, infrared, levels)
+    before = first.copy()
+    backend.run(Recipe.LUMA, np.zeros_like(infrared), infrared, levels)
+    np.testing.assert_array_equal(first, before)
+    backend.close()
+
+
+def test_closing_twice(name: str, network: nn.Module) -> None:
+    """Closing is allowed at any time and any number of times."""
+    backend = opened(name, network)
+    backend.warm_up(Recipe.LUMA, 2, (32, 16))
+    backend.close()
+    backend.close()
+
+
+def test_the_network_stays_as_it_was(network: nn.Module) -> None:
+    """A backend works on a copy: the caller's weights keep their dtype."""
+    opened("torch", network, "bfloat16").close()
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_without_cuda_the_next_is_taken_and_says_why(network: nn.Module) -> None:
+    """``auto`` falls through to OpenVINO and keeps the reason; asking for CUDA itself is an error."""
+    backend, why = open_backend("auto", network)
+    assert backend.name == "openvino"
+    assert why.startswith("openvino is the fastest that works here; torch-cuda: torch finds no CUDA device")
+    backend.close()
+    with pytest.raises(MachineError, match="no CUDA device"):
+        open_backend("torch-cuda", network)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_without_openvino_torch_is_taken(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that cannot be loaded is one more reason, not a crash."""
+    monkeypatch.delitem(sys.modules, "streamfuse.engine.backends.openvino_backend", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    backend, why = open_backend("auto", network)
+    assert backend.name == "torch"
+    assert "openvino: OpenVINO cannot be loaded" in why
+    backend.close()
+
+
+@pytest.fixture
+def _cuda() -> None:
+    """Skip without a CUDA device, unless this run was promised one."""
+    if not torch.cuda.is_available():
+        assert "STREAMFUSE_REQUIRE_CUDA" not in os.environ, "STREAMFUSE_REQUIRE_CUDA is set: torch finds none"
+        pytest.skip("no CUDA device")
+
+
+@pytest.mark.needs_cuda
+@pytest.mark.usefixtures("_cuda")
+@pytest.mark.parametrize("recipe", Recipe)
+def test_cuda_agrees(recipe: Recipe, network: nn.Module, precise: Backend) -> None:
+    """Half precision on CUDA stays within a grey level; the reference recipe is float32 there too."""
+    backend = opened("torch-cuda", network, "auto")
+    inputs = inputs_of(recipe, 2)
+    floor_db = 60 if recipe is Recipe.REFERENCE else 50
+    assert psnr_db(backend.run(recipe, *inputs), precise.run(recipe, *inputs)) >= floor_db
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "complaint"),
+    [
+        ("tpu", "auto", "one of auto, torch-cuda, openvino, torch; got 'tpu'"),
+        ("torch", "int4", "one of auto, float32, bfloat16, float16; got 'int4'"),
+        ("openvino", "float16", "computes in float32, bfloat16; got float16"),
+    ],
+)
+def test_impossible_choices(network: nn.Module, backend: str, precision: str, complaint: str) -> None:
+    """A name that does not exist is answered with those that do."""
+    with pytest.raises(UsageError, match=complaint):
+        open_backend(backend, network, precision=precision)
