@@ -1,0 +1,1 @@
+"""The parts of a training run: its file, its pairs, its checkpoint and its log."""
