@@ -1,0 +1,38 @@
+"""What a stage is given to work with, and the shared run of events every stage goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamfuse.clock import Clock
+from streamfuse.io.board import Board
+from streamfuse.io.rundir import RunDir
+from streamfuse.runtime.link import Link
+from streamfuse.runtime.plan import Plan
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A worker's plan, its place in shared memory, its counters and its line to the supervisor."""
+
+    role: str
+    """Worker name: a stream name, ``engine`` or a sink's name."""
+    plan: Plan
+    run_dir: RunDir
+    board: Board
+    link: Link
+    clock: Clock
+    restarts: int
+    """How often the supervisor has started this worker again."""
+
+    def beat(self) -> None:
+        """Say that the stage's loop moves; called in every turn, idle or not."""
+        self.board.add("progress")
+
+    @property
+    def hurried(self) -> bool:
+        """Told to give up what is under way."""
+        stop = self.link.stop
+        return stop is not None and not stop.drain

@@ -1,0 +1,77 @@
+"""The counters of each worker, by name: one list, read by the workers that count and by the summary.
+
+Counters live in shared memory (:mod:`streamfuse.io.board`), so they outlive a worker that is killed,
+and its successor goes on with them. Those named ``to.…`` and ``from.…`` are kept by the bus.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streamfuse.core.flow import outbox_counters
+from streamfuse.core.wire import Channel
+from streamfuse.frames import DropCause, PairState, StreamName
+from streamfuse.io.inlet import inlet_counters
+
+__all__ = [
+    "CAPTURED",
+    "DETECTIONS",
+    "ENGINE",
+    "FUSED",
+    "SINKS",
+    "SINK_WRITTEN",
+    "capture_dropped",
+    "counters_of",
+    "dropped",
+    "emitted",
+    "held",
+    "pairs",
+]
+
+ENGINE: Final = "engine"
+SINKS: Final = ("recorder", "viewer", "publisher")
+
+CAPTURED: Final = "captured"
+FUSED: Final = "fused"
+DETECTIONS: Final = "detections"
+SINK_WRITTEN: Final = "written"
+
+_CAPTURE_CAUSES: Final = (DropCause.FROZEN, DropCause.WORKER_LOST)
+
+
+def capture_dropped(cause: DropCause) -> str:
+    """Frames that a capture worker dropped before it offered them."""
+    return f"dropped.{cause}"
+
+
+def emitted(stream: StreamName) -> str:
+    """Frames of a stream that left the engine in a pair."""
+    return f"{stream}.emitted"
+
+
+def held(stream: StreamName) -> str:
+    """Frames of a stream that the engine holds at this moment."""
+    return f"{stream}.held"
+
+
+def dropped(stream: StreamName, cause: DropCause) -> str:
+    """Frames of a stream that the engine dropped."""
+    return f"{stream}.dropped.{cause}"
+
+
+def pairs(state: PairState) -> str:
+    """Pairs that left the engine in a state."""
+    return f"pairs.{state}"
+
+
+def counters_of(role: str) -> tuple[str, ...]:
+    """All counters of one worker, besides those that every board has."""
+    if role in set(StreamName):
+        return (CAPTURED, *map(capture_dropped, _CAPTURE_CAUSES), *outbox_counters([ENGINE]))
+    if role != ENGINE:
+        return (SINK_WRITTEN, *inlet_counters(Channel.FUSED))
+    names = [FUSED, DETECTIONS, *map(pairs, PairState), *outbox_counters(SINKS)]
+    for stream in StreamName:
+        names += [emitted(stream), held(stream), *(dropped(stream, cause) for cause in DropCause)]
+        names += inlet_counters(Channel(stream))
+    return tuple(names)

@@ -1,0 +1,186 @@
+"""From a checked configuration to a plan: what the sources are, who runs, who listens to whom."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, Final
+
+from streamfuse.config.pipeline import PipelineConfig
+from streamfuse.config.rig import Rig, load_rig
+from streamfuse.errors import UsageError
+from streamfuse.frames import ColorMatrix, ColorRange, ImageSpec, PixelFormat, StreamName
+from streamfuse.io.ring import ring_nbytes
+from streamfuse.io.source import SourceInfo
+from streamfuse.io.sources import open_source
+
+__all__ = ["SINK_WINDOW", "STREAM_WINDOW", "Plan", "make_plan"]
+
+
+STREAM_WINDOW: Final = 4
+"""Frames a capture worker may have under way to the engine."""
+SINK_WINDOW: Final = 8
+"""Fused frames the engine may have under way to one sink: absorbs a slow disk for a moment."""
+_SPARE_SLOTS: Final = 4
+"""Slots beyond what consumers can hold: one being written, the rest for pending frames."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a worker needs to know, the same for all of them; travels as JSON."""
+
+    config: PipelineConfig
+    run_dir: str
+    visible: SourceInfo
+    infrared: SourceInfo
+    max_frames: int | None
+
+    @property
+    def every_frame(self) -> bool:
+        """Whether no frame may be lost (rather than the newest being wanted)."""
+        return self.config.mode == "every_frame"
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Names of the workers that take the fused frames."""
+        wanted = {
+            "recorder": self.config.record is not None,
+            "viewer": self.config.viewer is not None and self.config.viewer.web is not None,
+            "publisher": bool(self.config.publish),
+        }
+        return tuple(name for name, on in wanted.items() if on)
+
+    @property
+    def fused_spec(self) -> ImageSpec:
+        """Of every fused image: the form of the visible one."""
+        return self.visible.spec
+
+    def source(self, stream: StreamName) -> SourceInfo:
+        """What is known of one stream."""
+        return self.visible if stream is StreamName.VISIBLE else self.infrared
+
+    def uri(self, stream: StreamName) -> str:
+        """Where one stream comes from."""
+        sources = self.config.sources
+        return sources.visible.uri if stream is StreamName.VISIBLE else sources.infrared.uri
+
+    @property
+    def shared_nbytes(self) -> int:
+        """Shared memory that the run takes."""
+        return sum(ring_nbytes(slots, nbytes) for slots, nbytes in self.rings.values())
+
+    @property
+    def rings(self) -> dict[str, tuple[int, int]]:
+        """Slots and bytes per slot of each shared-memory ring, by name."""
+        streams = {
+            stream.value: (STREAM_WINDOW + _SPARE_SLOTS, self.source(stream).spec.nbytes)
+            for stream in StreamName
+        }
+        fused = (len(self.sinks) * SINK_WINDOW + _SPARE_SLOTS, self.fused_spec.nbytes)
+        return {**streams, "fused": fused}
+
+    def frame_limit(self, stream: StreamName) -> int | None:
+        """How many frames of a stream ``max_frames`` pairs can need, where no frame may be lost."""
+        if self.max_frames is None or not self.every_frame:
+            return None
+        base = self.source(StreamName(self.config.sync.base))
+        ratio = self.source(stream).fps / base.fps
+        if abs(ratio - 1.0) < 1e-3:
+            return self.max_frames
+        return ceil(self.max_frames * ratio) + ceil(ratio)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; :meth:`from_json` is the way back."""
+        return {
+            "config": self.config.model_dump_json(),
+            "run_dir": self.run_dir,
+            "visible": asdict(self.visible),
+            "infrared": asdict(self.infrared),
+            "max_frames": self.max_frames,
+        }
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Plan:
+        """The plan that :meth:`to_json` wrote."""
+        return cls(
+            config=PipelineConfig.model_validate_json(plain["config"]),
+            run_dir=plain["run_dir"],
+            visible=_source_info(plain["visible"]),
+            infrared=_source_info(plain["infrared"]),
+            max_frames=plain["max_frames"],
+        )
+
+
+def _source_info(plain: dict[str, Any]) -> SourceInfo:
+    spec = plain["spec"]
+    width, height = spec["size_wh"]
+    return SourceInfo(
+        spec=ImageSpec(
+            format=PixelFormat(spec["format"]),
+            size_wh=(width, height),
+            range=ColorRange(spec["range"]),
+            matrix=ColorMatrix(spec["matrix"]),
+        ),
+        fps=plain["fps"],
+        frame_count=plain["frame_count"],
+        live=plain["live"],
+    )
+
+
+def make_plan(config: PipelineConfig, *, run_dir: Path, max_frames: int | None = None) -> Plan:
+    """Open both sources for a moment and check that they, the rig and the sinks fit together.
+
+    Raises:
+        SourceError: a source cannot be opened.
+        ConfigError: the rig file is wrong.
+        UsageError: the sizes need a rig, or cannot be recorded.
+    """
+    visible = _probe(config, StreamName.VISIBLE)
+    infrared = _probe(config, StreamName.INFRARED)
+    _check_sizes(load_rig(config.rig), visible.spec, infrared.spec)
+    plan = Plan(
+        config=config, run_dir=str(run_dir), visible=visible, infrared=infrared, max_frames=max_frames
+    )
+    width, height = plan.fused_spec.size_wh
+    if config.record is not None and (width % 2 or height % 2):
+        raise UsageError(
+            f"sources.visible: pictures of {width}x{height} cannot be recorded, video needs even sides; "
+            f"crop them to {width // 2 * 2}x{height // 2 * 2} or leave out `record`"
+        )
+    return plan
+
+
+def _probe(config: PipelineConfig, stream: StreamName) -> SourceInfo:
+    uris = {StreamName.VISIBLE: config.sources.visible.uri, StreamName.INFRARED: config.sources.infrared.uri}
+    with closing(open_source(uris[stream], stream=stream, partner_uri=uris[stream.other])) as source:
+        return source.info
+
+
+def _check_sizes(rig: Rig, visible: ImageSpec, infrared: ImageSpec) -> None:
+    """Refuse sizes that the rig was not made for, or that differ without a rig.
+
+    Raises:
+        UsageError: with the sizes, got and expected.
+    """
+    got = {"visible": visible.size_wh, "infrared": infrared.size_wh}
+    if rig.visible_size_wh is None or rig.infrared_size_wh is None:
+        if visible.size_wh != infrared.size_wh:
+            raise UsageError(
+                f"rig: visible is {_size(visible.size_wh)} and infrared is {_size(infrared.size_wh)}; "
+                "streams of different size need a rig file (`rig: my-rig.yaml`), "
+                "`identity` is for registered streams"
+            )
+        return
+    for name, expected in (("visible", rig.visible_size_wh), ("infrared", rig.infrared_size_wh)):
+        if got[name] != expected:
+            raise UsageError(
+                f"rig: made for {name} pictures of {_size(expected)}, but the source gives "
+                f"{_size(got[name])}; use a rig made for these cameras, or `rig: identity` "
+                "if the streams are already registered"
+            )
+
+
+def _size(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"

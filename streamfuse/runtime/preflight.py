@@ -1,0 +1,90 @@
+"""``streamfuse check``: everything a run needs, looked at one by one, without running."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamfuse.config.pipeline import PipelineConfig
+from streamfuse.engine.fusion import FusionEngine
+from streamfuse.errors import StreamfuseError
+from streamfuse.io.encode import pick_encoder
+from streamfuse.io.files import check_writable
+from streamfuse.io.segment import preflight
+from streamfuse.io.source import SourceInfo
+from streamfuse.runtime.plan import Plan, make_plan
+
+__all__ = ["Finding", "check_pipeline"]
+
+_SHM = Path("/dev/shm")  # noqa: S108 - shared memory, looked at and not written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The result of one check."""
+
+    what: str
+    ok: bool
+    text: str
+    exit_code: int = 0
+    """What `streamfuse run` would exit with for this reason."""
+
+
+def check_pipeline(config: PipelineConfig) -> list[Finding]:
+    """Try each thing the run would need; one finding each, in the order in which a run needs them."""
+    findings = []
+    plan: Plan | None = None
+    try:
+        plan = make_plan(config, run_dir=_SHM)
+    except StreamfuseError as error:
+        findings.append(_failure("sources", error))
+    for what, look in _checks(config, plan):
+        try:
+            findings.append(Finding(what=what, ok=True, text=look()))
+        except StreamfuseError as error:
+            findings.append(_failure(what, error))
+    return findings
+
+
+def _failure(what: str, error: StreamfuseError) -> Finding:
+    return Finding(what=what, ok=False, text=str(error), exit_code=error.exit_code)
+
+
+def _checks(config: PipelineConfig, plan: Plan | None) -> Iterator[tuple[str, Callable[[], str]]]:
+    if plan is not None:
+        yield "visible", lambda: _describe(plan.visible)
+        yield "infrared", lambda: _describe(plan.infrared)
+        yield "shared memory", lambda: _shared_memory(plan)
+    yield "rig", lambda: str(config.rig)
+    yield "engine", lambda: _engine(config)
+    record = config.record
+    if record is not None:
+        yield "record", lambda: _record(record.dir, record.codec)
+
+
+def _describe(info: SourceInfo) -> str:
+    width, height = info.spec.size_wh
+    frames = f", {info.frame_count} frames" if info.frame_count is not None else ""
+    return f"{width}x{height} {info.spec.format} at {info.fps:g} fps{frames}"
+
+
+def _shared_memory(plan: Plan) -> str:
+    preflight(_SHM, plan.shared_nbytes)
+    free = shutil.disk_usage(_SHM).free
+    return f"{plan.shared_nbytes / 1e6:.1f} MB needed, {free / 1e6:.0f} MB free in {_SHM}"
+
+
+def _engine(config: PipelineConfig) -> str:
+    fusion = config.fusion
+    with FusionEngine.load(
+        fusion.model, weights=fusion.weights, backend=fusion.backend, precision=fusion.precision
+    ) as engine:
+        return f"{fusion.model} by {engine.backend} in {engine.precision} on {engine.device} ({engine.why})"
+
+
+def _record(folder: Path, codec: str) -> str:
+    check_writable(folder)
+    free = shutil.disk_usage(folder).free
+    return f"{folder}: {pick_encoder(codec).name}, {free / 1e9:.1f} GB free"

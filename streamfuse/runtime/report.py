@@ -1,0 +1,72 @@
+"""What the workers have told the supervisor so far, beyond the counters on their boards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from streamfuse.core.stats import Histogram
+
+__all__ = ["Report"]
+
+
+class Report:
+    """Collects the ``stats``, ``recording`` and ``enough`` events of all workers.
+
+    A worker's ``stats`` are cumulative for its life; those of earlier lives are kept and added.
+    """
+
+    def __init__(self) -> None:
+        self.backend = ""
+        self.device = ""
+        self.enough = False
+        """The engine has fused as many pairs as were asked for."""
+        self.recordings: list[str] = []
+        self._current: dict[str, dict[str, Any]] = {}
+        self._earlier: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def hear(self, role: str, event: Mapping[str, Any]) -> None:
+        """Take in one event of a worker; events of other kinds are no concern of the report."""
+        match event["event"]:
+            case "ready":
+                self.backend = event.get("backend", self.backend)
+                self.device = event.get("device", self.device)
+            case "stats":
+                self._current[role] = dict(event)
+            case "lost":
+                if role in self._current:
+                    self._earlier[role].append(self._current.pop(role))
+            case "recording":
+                self.recordings.append(str(event["path"]))
+            case "enough":
+                self.enough = True
+
+    @property
+    def fps(self) -> float:
+        """Fused frames per second over the life of the engine."""
+        rates = [stats["fps"] for stats in self._all() if "fps" in stats]
+        return float(rates[-1]) if rates else 0.0
+
+    def histogram(self, name: str) -> Histogram:
+        """A histogram that workers send under ``name``, over all of them."""
+        return _merged(stats[name] for stats in self._all() if name in stats)
+
+    def stages(self) -> dict[str, Histogram]:
+        """The times of each stage in milliseconds, by the stage's name."""
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for stats in self._all():
+            for name, histogram in stats.get("stages", {}).items():
+                found[name].append(histogram)
+        return {name: _merged(histograms) for name, histograms in found.items()}
+
+    def _all(self) -> list[dict[str, Any]]:
+        earlier = [stats for lives in self._earlier.values() for stats in lives]
+        return [*earlier, *self._current.values()]
+
+
+def _merged(plain: Any) -> Histogram:
+    total = Histogram()
+    for histogram in plain:
+        total.merge(Histogram.from_dict(histogram))
+    return total

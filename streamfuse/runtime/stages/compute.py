@@ -1,0 +1,203 @@
+"""The engine's work on one batch of pairs: register, fuse, detect.
+
+It runs in a thread of its own so that the engine's loop goes on pairing at camera rate while the
+network computes; a pair that the network has no time for is then dropped as a pair, by the batcher,
+and never as two halves by two different queues.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from streamfuse.clock import NS_PER_MS, Clock
+from streamfuse.config.rig import load_rig
+from streamfuse.core.thermal import SteadyAgc
+from streamfuse.engine.fusion import FusionEngine, Mode
+from streamfuse.frames import ColorRange, Detection, Frame, FramePair, Image, ImageSpec, PixelFormat
+from streamfuse.geometry.gray import gray8
+from streamfuse.geometry.warp import Registration
+from streamfuse.runtime.plan import Plan
+
+__all__ = ["Compute", "ComputeThread", "Computed", "ComputedBatch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Computed:
+    """A pair with what came of it."""
+
+    pair: FramePair
+    image: Image
+    detections: tuple[Detection, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ComputedBatch:
+    """A batch with what came of it, and how long each step took."""
+
+    done: Sequence[Computed]
+    took_ms: Mapping[str, float]
+
+
+class Compute:
+    """Owns the fusion engine, the registration maps and the task networks."""
+
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        fusion = plan.config.fusion
+        self.engine = FusionEngine.load(
+            fusion.model, weights=fusion.weights, backend=fusion.backend, precision=fusion.precision
+        )
+        self._registration = Registration(
+            load_rig(plan.config.rig).H_visible_from_infrared,
+            visible_size_wh=plan.visible.spec.size_wh,
+            infrared_size_wh=plan.infrared.spec.size_wh,
+        )
+        self._detect = _detector(plan)
+        self._agc = SteadyAgc()
+        self._blank = _blank(plan.visible.spec)
+        self._clock = clock
+        self.engine.warm_up(plan.visible.spec, batch=fusion.batch)
+
+    def close(self) -> None:
+        """Release the device."""
+        self.engine.close()
+
+    def run(self, pairs: Sequence[FramePair]) -> ComputedBatch:
+        """Process one batch, in order."""
+        took = _StopWatch(self._clock)
+        sources = [self._registered(pair) for pair in pairs]
+        took.lap("register")
+        images = self.engine.fuse_images(sources, mode=Mode.STREAM)
+        took.lap("fuse")
+        found: Sequence[tuple[Detection, ...]] = [() for _ in images]
+        if self._detect is not None:
+            found = self._detect(images, [pair.pair_id for pair in pairs])
+            took.lap("tasks")
+        done = [
+            Computed(pair=pair, image=image, detections=detections)
+            for pair, image, detections in zip(pairs, images, found, strict=True)
+        ]
+        return ComputedBatch(done=done, took_ms=took.laps_ms)
+
+    def _registered(self, pair: FramePair) -> tuple[Image, Image | None]:
+        if pair.infrared is None:
+            assert pair.visible is not None  # held by FramePair
+            return pair.visible.image, None
+        infrared = self._eight_bit(pair.infrared)
+        if pair.visible is None:
+            return _painted(self._blank, self._registration.apply(infrared, self._blank)), None
+        return pair.visible.image, self._registration.apply(infrared, pair.visible.image)
+
+    def _eight_bit(self, infrared: Frame) -> Image:
+        image = infrared.image
+        if image.spec.format is not PixelFormat.GRAY16:
+            return image
+        counts = cast("npt.NDArray[np.uint16]", image.planes[0])
+        return Image.from_gray(self._agc.apply(counts, infrared.capture_ns))
+
+
+Detect = Callable[[Sequence[Image], Sequence[int]], Sequence[tuple[Detection, ...]]]
+
+
+def _detector(plan: Plan) -> Detect | None:
+    """What finds objects in fused images, given their pair ids; None where no task is configured."""
+    tasks = plan.config.tasks
+    if tasks is None:
+        return None
+    # YOLO's libraries take seconds to load; a pipeline without tasks does not wait for them.
+    from streamfuse.core.convert import image_to_rgb  # noqa: PLC0415 - see above
+    from streamfuse.engine.tasks import TaskRunner  # noqa: PLC0415
+
+    runner = TaskRunner.load(tasks)
+    return lambda images, pair_ids: runner.run([image_to_rgb(image) for image in images], pair_ids=pair_ids)
+
+
+class _StopWatch:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last_ns = clock.now_ns()
+        self.laps_ms: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now_ns = self._clock.now_ns()
+        self.laps_ms[name] = (now_ns - self._last_ns) / NS_PER_MS
+        self._last_ns = now_ns
+
+
+def _blank(spec: ImageSpec) -> Image:
+    """A black visible image, for moments without a visible camera."""
+    black = 16 if spec.range is ColorRange.LIMITED else 0
+    first, *chroma = spec.plane_shapes
+    planes = (np.full(first, black, np.uint8), *(np.full(shape, 128, np.uint8) for shape in chroma))
+    return Image(spec, planes)
+
+
+def _painted(blank: Image, gray: Image) -> Image:
+    """``blank`` with the luma of ``gray`` (GRAY8, full range, same size)."""
+    luma = gray8(gray)
+    if blank.spec.format is PixelFormat.RGB24:
+        return Image.from_rgb(np.repeat(luma[..., None], 3, axis=2).astype(np.uint8))
+    if blank.spec.range is ColorRange.LIMITED:
+        luma = np.rint(luma * (219 / 255) + 16).astype(np.uint8)
+    return Image(blank.spec, (luma, *blank.planes[1:]))
+
+
+class ComputeThread:
+    """Runs one batch at a time beside the loop; ``on_done`` is called in the thread after each."""
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[FramePair]], ComputedBatch],
+        *,
+        on_done: Callable[[], None],
+    ) -> None:
+        self._work = work
+        self._on_done = on_done
+        self._batches: queue.SimpleQueue[Sequence[FramePair] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[ComputedBatch | Exception] = queue.SimpleQueue()
+        self._busy = False
+        self._thread = threading.Thread(target=self._loop, name="compute")
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch was submitted whose result has not been taken."""
+        return self._busy
+
+    def submit(self, batch: Sequence[FramePair]) -> None:
+        """Begin a batch; only when not :attr:`busy`."""
+        self._busy = True
+        self._batches.put(batch)
+
+    def take(self, *, wait: bool = False) -> ComputedBatch | None:
+        """The finished batch, or None; with ``wait`` it blocks for the one under way.
+
+        Raises:
+            Exception: whatever the work raised, in the thread of the caller.
+        """
+        if not self._busy or not (wait or not self._results.empty()):
+            return None
+        result = self._results.get()
+        self._busy = False
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def close(self) -> None:
+        """End the thread after the batch under way."""
+        self._batches.put(None)
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            try:
+                self._results.put(self._work(batch))
+            except Exception as error:  # noqa: BLE001 - carried to the loop's thread and raised there
+                self._results.put(error)
+            self._on_done()

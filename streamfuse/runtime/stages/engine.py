@@ -1,0 +1,283 @@
+"""The engine: takes both streams, makes pairs, has them computed, hands the fused frames on.
+
+The loop never waits for the network. It reads the bus, pairs, and keeps at most one batch ready for
+the compute thread; in ``realtime`` the oldest pair makes room for a newer one, in ``every_frame``
+credit is given back to the captures only while there is room.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from typing import Final
+
+from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcLabel
+from streamfuse.config.rig import load_rig
+from streamfuse.core.events import event_of
+from streamfuse.core.flow import Delivery, Outbox
+from streamfuse.core.pairing import OnMissing, PairingPolicy
+from streamfuse.core.wire import Channel, EndOfStream, EndReason
+from streamfuse.frames import DropCause, Frame, FusedFrame, StreamName
+from streamfuse.io.bus import Pollable, Waker, wait
+from streamfuse.io.inlet import Arrival, Inlet
+from streamfuse.io.outlet import Outlet
+from streamfuse.io.ring import RingWriter
+from streamfuse.runtime import counters as c
+from streamfuse.runtime.context import Context
+from streamfuse.runtime.plan import STREAM_WINDOW, Plan
+from streamfuse.runtime.stages.compute import Compute, Computed, ComputedBatch, ComputeThread
+from streamfuse.runtime.stages.desk import Desk
+from streamfuse.runtime.stages.joining import wait_for_consumers
+from streamfuse.runtime.stages.meter import Meter
+
+__all__ = ["run"]
+
+_IDLE_MS: Final = 100
+_FAREWELL_S: Final = 1.0
+"""How long the engine waits for the last words of its captures, and for its sinks, once told to stop."""
+
+
+def run(context: Context) -> None:
+    """Fuse until both streams have ended, enough pairs are done, or the supervisor says stop."""
+    _settle(context)
+    with ExitStack() as stack:
+        compute = stack.enter_context(closing(Compute(context.plan, context.clock)))
+        waker = stack.enter_context(closing(Waker()))
+        thread = stack.enter_context(closing(ComputeThread(compute.run, on_done=waker.wake)))
+        outlet = stack.enter_context(_outlet(context, stack))
+        inlets = {stream: stack.enter_context(_inlet(context, stream)) for stream in StreamName}
+        engine = _Engine(context, thread, inlets=inlets, outlet=outlet)
+        wait_for_consumers(context, outlet)
+        context.link.send("ready", backend=compute.engine.backend, device=compute.engine.device)
+        engine.loop(waker)
+        engine.finish()
+
+
+def _outlet(context: Context, stack: ExitStack) -> Outlet:
+    delivery = Delivery.EVERY_FRAME if context.plan.every_frame else Delivery.REALTIME
+    return Outlet(
+        context.run_dir.endpoint("fused"),
+        ring=stack.enter_context(closing(RingWriter.open(context.run_dir.ring("fused")))),
+        outbox=Outbox(delivery, context.plan.sinks, ledger=context.board),
+        stream=Channel.FUSED,
+    )
+
+
+def _inlet(context: Context, stream: StreamName) -> Inlet:
+    return Inlet(
+        context.run_dir.endpoint(stream),
+        stream=Channel(stream),
+        consumer=c.ENGINE,
+        window=STREAM_WINDOW,
+        ring_path=context.run_dir.ring(stream),
+        ledger=context.board,
+    )
+
+
+def _settle(context: Context) -> None:
+    """What a killed predecessor held is lost; say so in its place."""
+    board = context.board
+    for stream in StreamName:
+        known = board.get(c.emitted(stream)) + sum(board.get(c.dropped(stream, cause)) for cause in DropCause)
+        board.add(c.dropped(stream, DropCause.WORKER_LOST), board.get(f"from.{stream}.delivered") - known)
+        board.set(c.held(stream), 0)
+
+
+def _pairing_policy(plan: Plan) -> PairingPolicy:
+    sync = plan.config.sync
+    return PairingPolicy(
+        visible_fps=plan.visible.fps,
+        infrared_fps=plan.infrared.fps,
+        base=StreamName(sync.base),
+        max_skew_ms=None if sync.max_skew_ms == "auto" else sync.max_skew_ms,
+        max_wait_ms=sync.max_wait_ms,
+        on_missing=OnMissing(sync.on_missing),
+        max_hold_ms=sync.max_hold_ms,
+        offset_ms=sync.offset_ms + load_rig(plan.config.rig).time_offset_ms,
+        every_frame=plan.every_frame,
+    )
+
+
+class _Engine:
+    def __init__(
+        self,
+        context: Context,
+        thread: ComputeThread,
+        *,
+        inlets: Mapping[StreamName, Inlet],
+        outlet: Outlet,
+    ) -> None:
+        self._context = context
+        self._plan = context.plan
+        self._board = context.board
+        self._clock = context.clock
+        self._thread = thread
+        self._inlets = inlets
+        self._outlet = outlet
+        self._meter = Meter(from_arrival=context.plan.every_frame)
+        self._desk = Desk(
+            _pairing_policy(context.plan),
+            max_batch=context.plan.config.fusion.batch,
+            max_delay_ms=context.plan.config.fusion.max_delay_ms,
+            board=context.board,
+            meter=self._meter,
+        )
+        self._utc = UtcLabel.read()
+        self._computed: deque[Computed] = deque()
+        self._owed = dict.fromkeys(StreamName, 0)
+        self._ended: set[StreamName] = set()
+        self._dismissed: set[str] = set()
+        self._stop_seen_ns: int | None = None
+
+    def loop(self, waker: Waker) -> None:
+        """Work until everything is done or the engine is told to hurry."""
+        sources: list[Pollable] = [*self._inlets.values(), self._outlet, waker]
+        while not self._done():
+            self._context.beat()
+            wait(sources, timeout_ms=self._patience_ms())
+            for stream, inlet in self._inlets.items():
+                self._read(stream, inlet)
+            self._end_the_missing()
+            self._desk.decide(self._clock.now_ns())
+            self._collect(self._thread.take())
+            self._emit_computed()
+            self._start_batch()
+            self._give_credit()
+            self._desk.note_held()
+            if self._meter.is_due(self._clock.now_ns()):
+                self._context.link.send("stats", **self._meter.stats())
+
+    def finish(self) -> None:
+        """Account for what is still held, and say good-bye to the sinks."""
+        if self._enough():
+            self._context.link.send("enough")
+        self._collect(self._thread.take(wait=True))
+        deadline_ns = self._clock.now_ns() + round(_FAREWELL_S * NS_PER_S)
+        while self._computed and self._clock.now_ns() < deadline_ns:
+            self._emit_computed()
+            self._outlet.pump(_IDLE_MS if self._computed else 0)
+        for done in self._computed:
+            self._desk.drop(done.pair)
+        self._desk.give_up(self._clock.now_ns())
+        self._context.link.send("stats", **self._meter.stats())
+        reason = EndReason.STOPPED if self._context.link.stop else EndReason.FINISHED
+        while not self._outlet.finish_step(reason, timeout_ms=_IDLE_MS):
+            self._context.beat()
+            self._dismiss_the_dead()
+            if self._context.hurried and self._clock.now_ns() > deadline_ns:
+                return
+
+    def _done(self) -> bool:
+        if self._context.hurried or self._enough():
+            return True
+        working = self._thread.busy or self._computed or not self._desk.is_empty
+        return len(self._ended) == len(StreamName) and not working
+
+    def _enough(self) -> bool:
+        limit = self._plan.max_frames
+        return limit is not None and self._board.get(c.FUSED) >= limit
+
+    def _patience_ms(self) -> int:
+        deadline_ns = self._desk.deadline_ns(idle=not (self._thread.busy or self._computed))
+        if deadline_ns is None:
+            return _IDLE_MS
+        left_ms = -(-(deadline_ns - self._clock.now_ns()) // NS_PER_MS)
+        return min(_IDLE_MS, max(0, left_ms))
+
+    def _read(self, stream: StreamName, inlet: Inlet) -> None:
+        inlet.tick(self._clock.now_ns())
+        while (message := inlet.receive()) is not None:
+            if isinstance(message, EndOfStream):
+                self._end(stream)
+            elif isinstance(message, Arrival):
+                self._owed[stream] += 1
+                self._desk.accept(_frame(stream, message), self._clock.now_ns())
+
+    def _end(self, stream: StreamName) -> None:
+        self._ended.add(stream)
+        self._desk.end(stream)
+
+    def _end_the_missing(self) -> None:
+        """Do not wait for a capture that is gone for good, or has had its time to say good-bye."""
+        if self._context.link.stop is not None and self._stop_seen_ns is None:
+            self._stop_seen_ns = self._clock.now_ns()
+        overdue = (
+            self._stop_seen_ns is not None
+            and self._clock.now_ns() - self._stop_seen_ns > _FAREWELL_S * NS_PER_S
+        )
+        for stream in set(StreamName) - self._ended:
+            if overdue or stream in self._context.link.forgotten:
+                self._end(stream)
+        self._dismiss_the_dead()
+
+    def _dismiss_the_dead(self) -> None:
+        for sink in self._context.link.forgotten.intersection(self._plan.sinks) - self._dismissed:
+            self._outlet.dismiss(sink)
+            self._dismissed.add(sink)
+
+    def _give_credit(self) -> None:
+        for stream, inlet in self._inlets.items():
+            if self._owed[stream] and self._desk.wants(stream):
+                inlet.consumed(self._owed[stream])
+                self._owed[stream] = 0
+
+    def _start_batch(self) -> None:
+        if self._thread.busy or self._computed:
+            return
+        limit = self._plan.max_frames
+        left = None if limit is None else limit - self._board.get(c.FUSED)
+        flush = len(self._ended) == len(StreamName)
+        if batch := self._desk.next_batch(self._clock.now_ns(), flush=flush, limit=left):
+            self._thread.submit(batch)
+
+    def _collect(self, batch: ComputedBatch | None) -> None:
+        if batch is not None:
+            self._computed.extend(batch.done)
+            self._meter.computed(batch.took_ms)
+
+    def _emit_computed(self) -> None:
+        """Hand finished frames to the sinks, as far as they may be handed on."""
+        self._outlet.pump(0)
+        while self._computed and self._outlet.has_room():
+            self._emit(self._computed.popleft())
+
+    def _emit(self, done: Computed) -> None:
+        pair, now_ns = done.pair, self._clock.now_ns()
+        fused = FusedFrame(
+            pair_id=pair.pair_id,
+            state=pair.state,
+            image=done.image,
+            capture_ns=pair.base.capture_ns,
+            fused_ns=now_ns,
+            skew_ms=pair.skew_ms,
+            infrared_age_ms=pair.infrared_age_ms,
+            visible_seq=pair.visible.seq if pair.visible else None,
+            infrared_seq=pair.infrared.seq if pair.infrared else None,
+            detections=done.detections,
+        )
+        # Counted before it is handed on: a crash in between loses a picture, never the balance.
+        self._desk.emitted(pair)
+        self._board.add(c.DETECTIONS, len(done.detections))
+        self._outlet.offer(
+            fused.image,
+            seq=fused.pair_id,
+            pts_ns=pair.base.pts_ns,
+            capture_ns=fused.capture_ns,
+            arrival_ns=now_ns,
+            meta=json.dumps(event_of(fused, self._utc)).encode(),
+        )
+        self._meter.emitted(pair, now_ns)
+
+
+def _frame(stream: StreamName, message: Arrival) -> Frame:
+    descriptor = message.descriptor
+    return Frame(
+        stream=stream,
+        seq=descriptor.seq,
+        image=message.image,
+        pts_ns=descriptor.pts_ns,
+        capture_ns=descriptor.capture_ns,
+        arrival_ns=descriptor.arrival_ns,
+    )

@@ -1,0 +1,55 @@
+"""Record: writes the fused stream to disk, with its index."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from streamfuse.clock import UtcLabel
+from streamfuse.config.pipeline import Record
+from streamfuse.frames import FusedFrame, Image, StreamName
+from streamfuse.io.recorder import Recorder
+from streamfuse.runtime.context import Context
+from streamfuse.runtime.stages.sink import consume
+
+__all__ = ["run"]
+
+
+def run(context: Context) -> None:
+    """Record until the stream ends; what is on disk is readable at any moment."""
+    plan = context.plan
+    config = plan.config.record
+    assert config is not None  # the plan starts a recorder only where one is configured
+    dress = _dresser(config)
+    recorder = Recorder(
+        Path(config.dir),
+        name=plan.config.name,
+        fps=plan.source(StreamName(plan.config.sync.base)).fps,
+        utc=UtcLabel.read(),
+        segment_s=config.segment_s,
+        codec=config.codec,
+    )
+    told = 0
+
+    def write(frame: FusedFrame) -> None:
+        nonlocal told
+        recorder.write(dataclasses.replace(frame, image=dress(frame)))
+        for path in recorder.paths[told:]:
+            context.link.send("recording", path=str(path))
+        told = len(recorder.paths)
+
+    with closing(recorder):
+        consume(context, write)
+
+
+def _dresser(config: Record) -> Callable[[FusedFrame], Image]:
+    """What is recorded of a frame: its image, or its image with the objects drawn in."""
+    if not config.overlay:
+        return lambda frame: frame.image
+    # Drawing is asked for by few, and loads another library.
+    from streamfuse.core.convert import image_to_rgb  # noqa: PLC0415 - see above
+    from streamfuse.io.overlay import draw_overlay  # noqa: PLC0415
+
+    return lambda frame: Image.from_rgb(draw_overlay(image_to_rgb(frame.image), frame.detections))

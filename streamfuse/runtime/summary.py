@@ -1,0 +1,173 @@
+"""The summary of a run: every frame accounted for, and how long things took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamfuse.core.stats import Accounting, Histogram
+from streamfuse.frames import DropCause, PairState, StreamName
+from streamfuse.io.metrics import MetricsSnapshot
+from streamfuse.runtime import counters as c
+from streamfuse.runtime.report import Report
+
+__all__ = ["SinkCounts", "Summary", "metrics_of"]
+
+Counters = Mapping[str, Mapping[str, int]]
+"""Counters of every worker's board, by worker and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkCounts:
+    """What became of the fused frames that were offered to one sink."""
+
+    offered: int
+    written: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The numbers of a run; :meth:`as_dict` gives the stable JSON."""
+
+    fused: int
+    detections: int
+    states: Mapping[PairState, int]
+    streams: Mapping[StreamName, Accounting]
+    fps: float
+    latency: Histogram
+    """Milliseconds from capture to the sinks."""
+    skew: Histogram
+    """Milliseconds between the two frames of a pair, without sign."""
+    stages: Mapping[str, Histogram]
+    sinks: Mapping[str, SinkCounts]
+    recordings: tuple[str, ...] = ()
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    backend: str = ""
+    device: str = ""
+
+    @classmethod
+    def of(cls, counters: Counters, report: Report, *, restarts: Mapping[str, int]) -> Summary:
+        """Put together what the boards and the workers say."""
+        engine = counters[c.ENGINE]
+        return cls(
+            fused=engine[c.FUSED],
+            detections=engine[c.DETECTIONS],
+            states={state: engine[c.pairs(state)] for state in PairState},
+            streams={stream: _account(counters[stream], engine, stream) for stream in StreamName},
+            fps=report.fps,
+            latency=report.histogram("latency_ms"),
+            skew=report.histogram("skew_ms"),
+            stages=report.stages(),
+            sinks={name: _sink(name, counters[name], engine) for name in c.SINKS if name in counters},
+            recordings=tuple(report.recordings),
+            restarts=dict(restarts),
+            backend=report.backend,
+            device=report.device,
+        )
+
+    @property
+    def pairs(self) -> int:
+        """All pairs that left the engine."""
+        return sum(self.states.values())
+
+    def broken_promises(self) -> list[str]:
+        """One sentence for each guarantee that the numbers contradict."""
+        return [
+            f"accounting: the {stream} stream is off by {account.balance} frames ({account.as_dict()})"
+            for stream, account in self.streams.items()
+            if account.balance
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary in JSON's types; keys are stable, new ones may be added."""
+        return {
+            "pairs": self.pairs,
+            "fused": self.fused,
+            "states": {state.value: count for state, count in self.states.items()},
+            "streams": {stream.value: account.as_dict() for stream, account in self.streams.items()},
+            "fps": round(self.fps, 3),
+            "latency_ms": _rounded(p50=self.latency.p50, p95=self.latency.p95, p99=self.latency.p99),
+            "skew_ms": _rounded(p50=self.skew.p50, p95=self.skew.p95, max=self.skew.max),
+            "stages": {
+                name: _rounded(p50_ms=times.p50, p95_ms=times.p95)
+                for name, times in self.stages.items()
+                if times.count
+            },
+            "detections": self.detections,
+            "recordings": list(self.recordings),
+            "restarts": dict(self.restarts),
+            "sinks": {
+                name: {"offered": sink.offered, "written": sink.written, "dropped": sink.dropped}
+                for name, sink in self.sinks.items()
+            },
+            "backend": self.backend,
+            "device": self.device,
+        }
+
+
+def _account(capture: Mapping[str, int], engine: Mapping[str, int], stream: StreamName) -> Accounting:
+    """Where the frames of a stream are: each term is counted where it happens, by whoever did it."""
+    outbox = _Words(capture, f"to.{c.ENGINE}")
+    inlet = _Words(engine, f"from.{stream}")
+    dropped = {
+        cause: engine[c.dropped(stream, cause)]
+        + capture.get(c.capture_dropped(cause), 0)
+        + outbox[f"dropped.{cause}"]
+        for cause in DropCause
+    }
+    dropped[DropCause.OVERRUN] += inlet["overrun"]
+    dropped[DropCause.WORKER_LOST] += inlet["lost"]
+    # Boards are read while their owners write; a term that is behind for a moment must not go negative.
+    pending = outbox["offered"] - outbox["sent"] - sum(outbox[f"dropped.{cause}"] for cause in DropCause)
+    on_the_wire = outbox["sent"] - inlet["delivered"] - inlet["overrun"] - inlet["lost"]
+    return Accounting(
+        captured=capture[c.CAPTURED],
+        emitted=engine[c.emitted(stream)],
+        dropped=dropped,
+        in_flight=max(0, pending) + max(0, on_the_wire) + engine[c.held(stream)],
+    )
+
+
+class _Words:
+    """Counters that share a prefix, by their last words; one that nobody keeps reads 0."""
+
+    def __init__(self, counters: Mapping[str, int], prefix: str) -> None:
+        self._counters = counters
+        self._prefix = prefix
+
+    def __getitem__(self, word: str) -> int:
+        return self._counters.get(f"{self._prefix}.{word}", 0)
+
+
+def _sink(name: str, sink: Mapping[str, int], engine: Mapping[str, int]) -> SinkCounts:
+    outbox = _Words(engine, f"to.{name}")
+    inlet = _Words(sink, "from.fused")
+    dropped = sum(outbox[f"dropped.{cause}"] for cause in DropCause)
+    return SinkCounts(
+        offered=outbox["offered"],
+        written=sink[c.SINK_WRITTEN],
+        dropped=dropped + inlet["lost"] + inlet["overrun"],
+    )
+
+
+def _rounded(**values: float | None) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 3) for name, value in values.items()}
+
+
+def metrics_of(summary: Summary) -> MetricsSnapshot:
+    """The summary as the metrics page shows it."""
+    return MetricsSnapshot(
+        streams=summary.streams,
+        pairs=summary.states,
+        latency_s=_quantiles_s(summary.latency),
+        skew_s=_quantiles_s(summary.skew),
+        fps=summary.fps,
+        worker_restarts=summary.restarts,
+    )
+
+
+def _quantiles_s(times_ms: Histogram) -> dict[float, float]:
+    values = {q: times_ms.quantile(q) for q in (0.5, 0.95, 0.99)}
+    return {q: value / 1000 for q, value in values.items() if value is not None}

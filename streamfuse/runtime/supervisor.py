@@ -1,0 +1,259 @@
+"""Starts the workers, watches them, restarts the fallen, stops them all with a deadline.
+
+The supervisor holds no pixels. It learns from three things: what workers say (events), whether
+their processes live, and whether their boards move. A worker that dies without having said why is
+started again after a back-off; one that reported an error has ended for good, and the others go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import selectors
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from streamfuse.clock import NS_PER_S, Clock
+from streamfuse.core.backoff import Backoff
+from streamfuse.errors import PromiseError
+from streamfuse.runtime.child import WORKER_COMMAND, Child
+
+__all__ = ["Pulse", "Supervisor", "WorkerState"]
+
+READY_TIMEOUT_S: Final = 120.0
+"""From the start of the workers until all are ready: covers compiling the network once."""
+STALL_TIMEOUT_S: Final = 10.0
+"""A worker whose board has not moved for so long hangs, and is replaced."""
+STEADY_AFTER_S: Final = 60.0
+"""A worker that has lived so long works: should it die, its first restart comes soon again."""
+_TICK_S: Final = 0.1
+_HARD_KILL_AFTER_S: Final = 0.3
+
+
+class Pulse(Protocol):
+    """Tells whether a worker moves: a number that grows while it does."""
+
+    def __call__(self, worker: str) -> int:
+        """Progress of ``worker``; any change counts as life."""
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """What the supervisor knows of one worker."""
+
+    order: dict[str, Any]
+    child: Child | None = None
+    ready: bool = False
+    done: bool = False
+    """It has ended for good: its work is finished, it failed, or it was stopped."""
+    restarts: int = 0
+    restart_at_ns: int | None = None
+    progress: int = -1
+    progress_ns: int = 0
+    started_ns: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(rng=random.Random()))  # noqa: S311 - jitter
+    error: tuple[int, str] | None = None
+    """Exit code and sentence that it reported."""
+
+
+class Supervisor:
+    """Runs a set of named workers to their common end.
+
+    Args:
+        orders: the order of the day of each worker, by name; sent as its first line.
+        clock: monotonic time.
+        pulse: see :class:`Pulse`.
+        on_event: told of every event, with the worker's name; may call :meth:`stop`.
+        command: what to start for each worker.
+    """
+
+    def __init__(
+        self,
+        orders: Mapping[str, dict[str, Any]],
+        clock: Clock,
+        *,
+        pulse: Pulse,
+        on_event: Callable[[str, dict[str, Any]], None],
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self._command = command
+        self.workers = {name: WorkerState(order=order) for name, order in orders.items()}
+        self._clock = clock
+        self._pulse = pulse
+        self._on_event = on_event
+        self._selector = selectors.DefaultSelector()
+        self._epoch_ns: int | None = None
+        self._stop_deadline_ns: int | None = None
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+        self._selector.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether any worker is still to end."""
+        return any(not worker.done for worker in self.workers.values())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stop_deadline_ns is not None
+
+    @property
+    def epoch_ns(self) -> int | None:
+        """Monotonic time of the run's beginning; None before all workers were ready."""
+        return self._epoch_ns
+
+    def start(self) -> None:
+        """Start all workers; the run begins by itself when all have said that they are ready."""
+        self._started_ns = self._clock.now_ns()
+        for name in self.workers:
+            self._spawn(name)
+
+    def step(self) -> None:
+        """Wait a moment for news and act on it. Call it while :attr:`running`."""
+        for key, _ in self._selector.select(_TICK_S):
+            self._hear(key.data)
+        now_ns = self._clock.now_ns()
+        for name, worker in self.workers.items():
+            self._look_after(name, worker, now_ns)
+        self._begin_when_ready(now_ns)
+        if self._stop_deadline_ns is not None and now_ns >= self._stop_deadline_ns:
+            self._enforce_stop(now_ns)
+
+    def stop(self, *, drain: bool, timeout_s: float) -> None:
+        """Ask all to end, and see to it that they have when ``timeout_s`` is over.
+
+        Args:
+            drain: let them finish what is under way; otherwise they give it up.
+            timeout_s: then SIGTERM, shortly after SIGKILL.
+        """
+        deadline_ns = self._clock.now_ns() + round(timeout_s * NS_PER_S)
+        if self._stop_deadline_ns is None or deadline_ns < self._stop_deadline_ns:
+            self._stop_deadline_ns = deadline_ns
+        for worker in self.workers.values():
+            if worker.child is not None:
+                worker.child.command("stop", drain=drain)
+            else:
+                worker.done = True
+
+    def kill(self) -> None:
+        """End whatever still runs, at once."""
+        for worker in self.workers.values():
+            if worker.child is not None:
+                worker.child.kill()
+                self._bury(worker)
+            worker.done = True
+
+    def _spawn(self, name: str) -> None:
+        worker = self.workers[name]
+        worker.child = Child({**worker.order, "restarts": worker.restarts}, command=self._command)
+        worker.restart_at_ns = None
+        worker.started_ns = worker.progress_ns = self._clock.now_ns()
+        worker.ready = False
+        for pipe in worker.child.pipes:
+            self._selector.register(pipe, selectors.EVENT_READ, name)
+
+    def _hear(self, name: str) -> None:
+        worker = self.workers[name]
+        if worker.child is None:
+            return
+        for event in worker.child.events():
+            if event["event"] == "ready":
+                self._welcome(worker)
+            elif event["event"] == "error":
+                worker.error = (int(event["exit_code"]), str(event["text"]))
+            self._on_event(name, event)
+
+    def _welcome(self, worker: WorkerState) -> None:
+        worker.ready = True
+        worker.progress_ns = self._clock.now_ns()
+        if worker.child is None or self._epoch_ns is None:
+            return
+        worker.child.command("go", epoch_ns=self._epoch_ns)
+        for name, other in self.workers.items():
+            if other.done:
+                worker.child.command("forget", consumer=name)
+
+    def _begin_when_ready(self, now_ns: int) -> None:
+        if self._epoch_ns is not None or self.stopping:
+            return
+        waiting = [name for name, worker in self.workers.items() if not worker.ready]
+        if not waiting:
+            self._epoch_ns = now_ns
+            for worker in self.workers.values():
+                if worker.child is not None:
+                    worker.child.command("go", epoch_ns=now_ns)
+        elif now_ns - self._started_ns > READY_TIMEOUT_S * NS_PER_S:
+            raise PromiseError(f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}")
+
+    def _look_after(self, name: str, worker: WorkerState, now_ns: int) -> None:
+        if worker.done:
+            return
+        if worker.child is None:
+            if worker.restart_at_ns is not None and now_ns >= worker.restart_at_ns:
+                self._spawn(name)
+            return
+        status = worker.child.exit_status
+        if status is None:
+            self._watch_progress(name, worker, now_ns)
+            if now_ns - worker.started_ns > STEADY_AFTER_S * NS_PER_S:
+                worker.backoff.reset()
+            return
+        self._hear(name)  # its last words
+        self._bury(worker)
+        if status == 0 or worker.error is not None or self.stopping:
+            self._retire(name, worker)
+        elif self._epoch_ns is None:
+            raise PromiseError(f"{name} died while starting ({_cause(status)}); its last words are above")
+        else:
+            delay_s = worker.backoff.next_delay_s()
+            worker.restarts += 1
+            worker.restart_at_ns = now_ns + round(delay_s * NS_PER_S)
+            self._on_event(
+                name, {"event": "lost", "text": f"{_cause(status)}; starting it again in {delay_s:.1f} s"}
+            )
+
+    def _watch_progress(self, name: str, worker: WorkerState, now_ns: int) -> None:
+        progress = self._pulse(name)
+        if progress != worker.progress or not worker.ready or self._epoch_ns is None:
+            worker.progress, worker.progress_ns = progress, now_ns
+        elif now_ns - worker.progress_ns > STALL_TIMEOUT_S * NS_PER_S and worker.child is not None:
+            self._on_event(
+                name, {"event": "log", "text": f"no progress for {STALL_TIMEOUT_S:.0f} s: replaced"}
+            )
+            worker.child.kill()
+
+    def _retire(self, name: str, worker: WorkerState) -> None:
+        worker.done = True
+        for other in self.workers.values():
+            if other.child is not None:
+                other.child.command("forget", consumer=name)
+
+    def _bury(self, worker: WorkerState) -> None:
+        assert worker.child is not None  # only the living are buried
+        for pipe in worker.child.pipes:
+            with contextlib.suppress(KeyError):  # registered once, buried once; kill() may come in between
+                self._selector.unregister(pipe)
+        worker.child.close()
+        worker.child = None
+
+    def _enforce_stop(self, now_ns: int) -> None:
+        assert self._stop_deadline_ns is not None  # asked by the caller
+        late_ns = now_ns - self._stop_deadline_ns
+        for name, worker in self.workers.items():
+            if worker.child is None:
+                worker.done = True
+            elif late_ns > _HARD_KILL_AFTER_S * NS_PER_S:
+                self._on_event(name, {"event": "log", "text": "did not end in time: killed"})
+                worker.child.kill()
+            else:
+                worker.child.terminate()
+
+
+def _cause(status: int) -> str:
+    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"

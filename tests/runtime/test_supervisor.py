@@ -1,0 +1,123 @@
+"""The supervisor with real child processes that play a script."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from streamfuse.clock import NS_PER_S, SystemClock
+from streamfuse.errors import PromiseError
+from streamfuse.runtime.supervisor import Supervisor
+
+# A worker in a few lines: it does what its order's `script` says, word by word.
+WORKER = """
+import json, os, signal, sys
+order = json.loads(sys.stdin.readline())
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+def hear():
+    line = sys.stdin.readline()
+    return json.loads(line) if line else {"command": "gone"}
+script = order["script"][min(order["restarts"], len(order["script"]) - 1)]
+for word in script.split():
+    if word == "ready": say("ready")
+    elif word == "go":
+        while hear()["command"] not in ("go", "stop"): pass
+    elif word == "stop":
+        while hear()["command"] not in ("stop", "gone"): pass
+    elif word == "error": say("error", text="no such camera", exit_code=3); sys.exit(3)
+    elif word == "die": os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "noise": print("a library speaks", file=sys.stderr, flush=True)
+    elif word == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN); say("deaf"); signal.pause()
+say("done")
+"""
+
+Events = list[tuple[str, dict[str, Any]]]
+
+
+def supervise(
+    scripts: dict[str, list[str]],
+    *,
+    until: Callable[[Supervisor, Events], bool] | None = None,
+    deadline_s: float = 30.0,
+) -> tuple[Supervisor, Events]:
+    """Run scripted workers until all have ended; ``until`` asks for a stop when it becomes true."""
+    clock = SystemClock()
+    events: Events = []
+    supervisor = Supervisor(
+        {name: {"script": script} for name, script in scripts.items()},
+        clock,
+        pulse=lambda _: 0,
+        on_event=lambda name, event: events.append((name, event)),
+        command=(sys.executable, "-c", WORKER),
+    )
+    end_ns = clock.now_ns() + round(deadline_s * NS_PER_S)
+    with supervisor:
+        supervisor.start()
+        while supervisor.running:
+            supervisor.step()
+            if until is not None and not supervisor.stopping and until(supervisor, events):
+                supervisor.stop(drain=True, timeout_s=0.5)
+            assert clock.now_ns() < end_ns, f"still running: {json.dumps(events)}"
+    return supervisor, events
+
+
+def said(events: Events, name: str) -> list[str]:
+    """Kinds of events of one worker, in order."""
+    return [event["event"] for who, event in events if who == name]
+
+
+def test_workers_go_when_all_are_ready_and_end_by_themselves() -> None:
+    """The run begins once, for everybody, and is over when the last one is done."""
+    supervisor, events = supervise({"a": ["ready go"], "b": ["ready go"]})
+    assert supervisor.epoch_ns is not None
+    assert said(events, "a") == ["ready", "done"]
+    assert said(events, "b") == ["ready", "done"]
+
+
+def test_a_worker_that_dies_is_started_again_and_told_to_go() -> None:
+    """A kill -9 costs a restart, and the successor joins the run that is under way."""
+    supervisor, events = supervise({"a": ["ready go die", "ready go"]})
+    assert said(events, "a") == ["ready", "lost", "ready", "done"]
+    assert supervisor.workers["a"].restarts == 1
+
+
+def test_a_worker_that_reports_an_error_is_not_started_again() -> None:
+    """An error that has been explained is final; the others go on to their end."""
+    supervisor, events = supervise({"a": ["ready go error"], "b": ["ready go"]})
+    assert supervisor.workers["a"].error == (3, "no such camera")
+    assert supervisor.workers["a"].restarts == 0
+    assert said(events, "b") == ["ready", "done"]
+
+
+def test_a_worker_that_dies_before_the_run_began_ends_it() -> None:
+    """What cannot even start would only be restarted for ever."""
+    with pytest.raises(PromiseError, match="a died while starting"):
+        supervise({"a": ["die"], "b": ["ready go"]})
+
+
+def test_stop_reaches_everybody() -> None:
+    """Workers that would go on for ever end when they are asked to."""
+    _, events = supervise(
+        {"a": ["ready go stop"], "b": ["ready go stop"]}, until=lambda s, _: s.epoch_ns is not None
+    )
+    assert said(events, "a") == said(events, "b") == ["ready", "done"]
+
+
+def test_a_worker_that_ignores_every_request_is_killed_in_time() -> None:
+    """The deadline holds even for a worker that is deaf to SIGTERM."""
+    clock = SystemClock()
+    started_ns = clock.now_ns()
+    _, events = supervise({"a": ["ready go deaf"]}, until=lambda _, events: "deaf" in said(events, "a"))
+    assert "log" in said(events, "a")
+    assert clock.now_ns() - started_ns < 10 * NS_PER_S
+
+
+def test_what_a_worker_prints_is_passed_on() -> None:
+    """Words of libraries on standard error are not lost."""
+    _, events = supervise({"a": ["noise ready go"]})
+    assert ("a", {"event": "log", "text": "a library speaks"}) in events
