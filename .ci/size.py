@@ -20,9 +20,8 @@ def main() -> int:
         text=True,
     ).stdout.split()
     lines = {name: len(Path(name).read_text(encoding="utf-8").splitlines()) for name in listed}
-    long = [
-        f"{name}: {count} lines, at most {MAX_LINES}" for name, count in lines.items() if count > MAX_LINES
-    ]
+    over = {name: count for name, count in lines.items() if count > MAX_LINES}
+    long = [f"{name}: {count} lines, at most {MAX_LINES}" for name, count in over.items()]
     median = statistics.median(lines.values())
     if median > MAX_MEDIAN:
         long.append(f"the median file has {median} lines, at most {MAX_MEDIAN}")

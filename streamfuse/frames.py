@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -191,11 +192,12 @@ class Image:
     @classmethod
     def from_buffer(cls, spec: ImageSpec, buffer: memoryview | bytes | bytearray) -> Image:
         """View the planes of ``spec`` that lie back to back at the start of ``buffer``."""
-        planes = []
+        planes: list[Plane] = []
         offset = 0
         for shape in spec.plane_shapes:
             count = math.prod(shape)
-            planes.append(np.frombuffer(buffer, spec.dtype, count, offset).reshape(shape))
+            flat = cast("Plane", np.frombuffer(buffer, spec.dtype, count, offset))
+            planes.append(flat.reshape(shape))
             offset += count * spec.dtype.itemsize
         return cls(spec, tuple(planes))
 

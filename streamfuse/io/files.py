@@ -23,7 +23,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot write there ({error.strerror}); choose another folder or change its permissions"
+            f"{folder}: cannot write there ({error.strerror}); choose another folder or change its rights"
         ) from error
 
 

@@ -25,8 +25,8 @@ _WRITERS = 4
 
 def fuse_folder(job: FuseJob, engine: FusionEngine, *, on_progress: Progress) -> FuseReport:
     """Fuse the images that both folders have; see :func:`streamfuse.jobs.fuse.fuse`."""
-    check_writable(job.out)
     match = match_stems(job.visible, job.infrared)
+    check_writable(job.out)
     tasks = [_Task(visible, infrared, job.out / f"{visible.stem}.png") for visible, infrared in match.pairs]
     exist = any(task.out.exists() for task in tasks)
     started_ns = begin(job, FuseSettings.of(job, engine), results_exist=exist)
