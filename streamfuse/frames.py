@@ -90,6 +90,8 @@ class PairState(enum.StrEnum):
 class DropCause(enum.StrEnum):
     """Why a captured frame was not emitted. Nothing is dropped without one of these."""
 
+    SKIPPED = "skipped"
+    """The source could not be read as fast as it runs, and went on at the present (``realtime``)."""
     SUPERSEDED = "superseded"
     """A newer frame was ready before the consumer took this one (``realtime``)."""
     ENGINE_BUSY = "engine_busy"

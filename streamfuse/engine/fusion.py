@@ -103,6 +103,11 @@ class FusionEngine:
         """In which numbers ``stream`` mode is computed; ``reference`` is float32 always."""
         return self._backend.precision
 
+    @property
+    def useful_batch(self) -> int | None:
+        """Largest batch that is faster than its images one by one; None: the larger the better."""
+        return self._backend.useful_batch
+
     def warm_up(self, visible: ImageSpec, *, batch: int = 1, mode: Mode = Mode.STREAM) -> None:
         """Compile for images of this kind now, rather than at the first of them.
 

@@ -15,6 +15,7 @@ from streamfuse.io.inlet import inlet_counters
 
 __all__ = [
     "CAPTURED",
+    "CAPTURE_CAUSES",
     "DETECTIONS",
     "ENGINE",
     "FUSED",
@@ -36,7 +37,8 @@ FUSED: Final = "fused"
 DETECTIONS: Final = "detections"
 SINK_WRITTEN: Final = "written"
 
-_CAPTURE_CAUSES: Final = (DropCause.FROZEN, DropCause.WORKER_LOST)
+CAPTURE_CAUSES: Final = (DropCause.SKIPPED, DropCause.FROZEN, DropCause.WORKER_LOST)
+"""Why a capture worker drops frames before it offers them."""
 
 
 def capture_dropped(cause: DropCause) -> str:
@@ -67,7 +69,7 @@ def pairs(state: PairState) -> str:
 def counters_of(role: str) -> tuple[str, ...]:
     """All counters of one worker, besides those that every board has."""
     if role in set(StreamName):
-        return (CAPTURED, *map(capture_dropped, _CAPTURE_CAUSES), *outbox_counters([ENGINE]))
+        return (CAPTURED, *map(capture_dropped, CAPTURE_CAUSES), *outbox_counters([ENGINE]))
     if role != ENGINE:
         return (SINK_WRITTEN, *inlet_counters(Channel.FUSED))
     names = [FUSED, DETECTIONS, *map(pairs, PairState), *outbox_counters(SINKS)]

@@ -42,6 +42,10 @@ class Backend(Protocol):
     def precision(self) -> Precision:
         """Of every recipe but the reference one, which is always float32."""
 
+    @property
+    def useful_batch(self) -> int | None:
+        """Largest batch that is faster than its images one by one; None: the larger the better."""
+
     def warm_up(self, recipe: Recipe, batch: int, size_wh: tuple[int, int]) -> None:
         """Do now what the first call of this shape would otherwise do.
 

@@ -47,6 +47,7 @@ class OpenVinoBackend:
     """
 
     name = "openvino"
+    useful_batch = 1
 
     def __init__(self, network: nn.Module, *, precision: Precision | None = None) -> None:
         if precision is None:

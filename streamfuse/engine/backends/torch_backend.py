@@ -45,6 +45,7 @@ class TorchBackend:
             raise MachineError("torch finds no CUDA device; install a driver or choose another backend")
         self._device = torch.device(device)
         self.name = "torch-cuda" if device == "cuda" else "torch"
+        self.useful_batch = None if device == "cuda" else 1
         self.device = torch.cuda.get_device_name() if device == "cuda" else f"CPU {platform.machine()}"
         self.precision = precision or _best_precision(device)
         self._network = copy.deepcopy(network)

@@ -12,6 +12,7 @@ from typing import Final
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S
 from streamfuse.core.flow import Delivery, Outbox
+from streamfuse.core.pacing import Pacer
 from streamfuse.core.stats import Histogram
 from streamfuse.core.thermal import FreezeDetector, image_digest
 from streamfuse.core.wire import Channel, EndReason
@@ -48,6 +49,8 @@ class _Capture:
         self._source = source
         self._board = context.board
         self._first: SourceFrame | None = None
+        self._position = 0
+        """Frames of the source that lie behind us, read or skipped."""
         self._read_ms = Histogram()
         freeze = stream is StreamName.INFRARED and not context.plan.every_frame
         self._freeze = FreezeDetector(min_frozen_ms=_MIN_FROZEN_MS) if freeze else None
@@ -73,10 +76,11 @@ class _Capture:
             epoch_ns = context.link.wait_for_go()
             if epoch_ns is None:
                 return
-            self._go_on(epoch_ns)
+            pacer = Pacer(epoch_ns=epoch_ns, fps=self._source.info.fps)
+            self._go_on(pacer)
             reason = EndReason.FAILED
             try:
-                reason = self._loop(outlet, epoch_ns)
+                reason = self._loop(outlet, pacer)
             finally:
                 self._finish(outlet, reason)
                 context.link.send("stats", stages={"capture": self._read_ms.as_dict()})
@@ -84,21 +88,21 @@ class _Capture:
     def _settle(self) -> None:
         """What a killed predecessor had captured and not offered is lost; say so in its place."""
         board = self._board
-        causes = (DropCause.FROZEN, DropCause.WORKER_LOST)
-        known = board.get(f"to.{c.ENGINE}.offered") + sum(board.get(c.capture_dropped(x)) for x in causes)
+        known = board.get(f"to.{c.ENGINE}.offered")
+        known += sum(board.get(c.capture_dropped(cause)) for cause in c.CAPTURE_CAUSES)
         board.add(c.capture_dropped(DropCause.WORKER_LOST), board.get(c.CAPTURED) - known)
 
-    def _go_on(self, epoch_ns: int) -> None:
+    def _go_on(self, pacer: Pacer) -> None:
         """A restarted worker goes on where the stream is now, not where the file begins."""
         if self._context.restarts == 0:
             return
         if self._context.plan.every_frame:
-            self._source.skip(self._board.get(c.CAPTURED))
+            self._position = self._board.get(c.CAPTURED)
         elif not self._source.info.live:
-            elapsed_s = (self._context.clock.now_ns() - epoch_ns) / NS_PER_S
-            self._source.skip(max(0, round(elapsed_s * self._source.info.fps)))
+            self._position = pacer.position(self._context.clock.now_ns())
+        self._source.skip(self._position)
 
-    def _loop(self, outlet: Outlet, epoch_ns: int) -> EndReason:
+    def _loop(self, outlet: Outlet, pacer: Pacer) -> EndReason:
         context = self._context
         limit = context.plan.frame_limit(self._stream)
         while context.link.stop is None:
@@ -112,12 +116,23 @@ class _Capture:
             frame, self._first = self._first or self._source.read(), None
             if frame is None:
                 return EndReason.FINISHED
+            self._position += 1
             self._read_ms.add((context.clock.now_ns() - started_ns) / NS_PER_MS)
-            capture_ns = epoch_ns + frame.pts_ns
+            capture_ns = pacer.due_ns(frame.pts_ns)
             if not self._wait_until_due(outlet, capture_ns):
                 return EndReason.STOPPED
             self._pass_on(outlet, frame, capture_ns)
+            self._catch_up(pacer.missed(frame.pts_ns, context.clock.now_ns()))
         return EndReason.STOPPED
+
+    def _catch_up(self, missed: int) -> None:
+        """A recording that is read too slowly goes on at the present, as a camera would; the gap counts."""
+        if not missed or self._context.plan.every_frame or self._source.info.live:
+            return
+        self._board.add(c.CAPTURED, missed)
+        self._board.add(c.capture_dropped(DropCause.SKIPPED), missed)
+        self._position += missed
+        self._source.skip(self._position)
 
     def _wait_until_due(self, outlet: Outlet, due_ns: int) -> bool:
         """Serve the bus until a recorded frame's moment has come; False when told to stop meanwhile."""

@@ -62,7 +62,9 @@ class Compute:
         self._agc = SteadyAgc()
         self._blank = _blank(plan.visible.spec)
         self._clock = clock
-        self.engine.warm_up(plan.visible.spec, batch=fusion.batch)
+        self.batch = min(fusion.batch, self.engine.useful_batch or fusion.batch)
+        """Pairs to take at once: more than the device gains by would only come out later."""
+        self.engine.warm_up(plan.visible.spec, batch=self.batch)
 
     def close(self) -> None:
         """Release the device."""

@@ -48,7 +48,7 @@ def run(context: Context) -> None:
         thread = stack.enter_context(closing(ComputeThread(compute.run, on_done=waker.wake)))
         outlet = stack.enter_context(_outlet(context, stack))
         inlets = {stream: stack.enter_context(_inlet(context, stream)) for stream in StreamName}
-        engine = _Engine(context, thread, inlets=inlets, outlet=outlet)
+        engine = _Engine(context, thread, batch=compute.batch, inlets=inlets, outlet=outlet)
         wait_for_consumers(context, outlet)
         context.link.send("ready", backend=compute.engine.backend, device=compute.engine.device)
         engine.loop(waker)
@@ -106,6 +106,7 @@ class _Engine:
         context: Context,
         thread: ComputeThread,
         *,
+        batch: int,
         inlets: Mapping[StreamName, Inlet],
         outlet: Outlet,
     ) -> None:
@@ -119,7 +120,7 @@ class _Engine:
         self._meter = Meter(from_arrival=context.plan.every_frame)
         self._desk = Desk(
             _pairing_policy(context.plan),
-            max_batch=context.plan.config.fusion.batch,
+            max_batch=batch,
             max_delay_ms=context.plan.config.fusion.max_delay_ms,
             board=context.board,
             meter=self._meter,
