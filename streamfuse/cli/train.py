@@ -37,8 +37,8 @@ def fusion(
 
     Example: streamfuse train fusion configs/train/content.yaml --out runs/mine
     """
+    from streamfuse.config.training import load_training  # noqa: PLC0415
     from streamfuse.jobs.train import train_fusion  # noqa: PLC0415 - slow imports wait for --help
-    from streamfuse.jobs.training.config import load_training  # noqa: PLC0415
 
     checked = load_training(config, overrides or ())
     with progress_bar(Console(stderr=True), "training") as progress:
@@ -46,9 +46,8 @@ def fusion(
         def show(step: TrainProgress) -> None:
             progress(step.step, step.steps, f"loss {step.losses['total']:.4f}")
 
-        result = train_fusion(
-            checked, out_dir=out, made_by=f"streamfuse train fusion {config}", on_progress=show
-        )
+        made_by = " ".join(["streamfuse train fusion", str(config), *(f"--set {x}" for x in overrides or ())])
+        result = train_fusion(checked, out_dir=out, made_by=made_by, on_progress=show)
     typer.echo(result.weights.path)
     if result.validation is not None:
         typer.echo(f"loss on validation crops: {result.validation:.4f}")

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from streamfuse.config.training import PairFolder, TrainConfig
 from streamfuse.engine.weights import WeightsFile, write_weights
 from streamfuse.errors import MachineError, PromiseError, UsageError
 from streamfuse.jobs.training.checkpoint import load_checkpoint, save_checkpoint
-from streamfuse.jobs.training.config import PairFolder, TrainConfig
 from streamfuse.jobs.training.dataset import Pair, draw_batch, load_pairs
 from streamfuse.jobs.training.losslog import LossLog
 from streamfuse.nets.losses import FusionLoss, LossWeights, fusion_loss

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from streamfuse.config.training import Loss, PairFolder, TrainConfig, load_training
 from streamfuse.engine.weights import load_network, resolve
 from streamfuse.errors import ConfigError, PromiseError, SourceError, UsageError, WeightsError
 from streamfuse.jobs.train import TrainProgress, learning_rate_at, train_fusion
-from streamfuse.jobs.training.config import Loss, PairFolder, TrainConfig, load_training
 from streamfuse.jobs.training.dataset import Pair, draw_batch, load_pairs
 from streamfuse.jobs.training.events import file_header, scalars_record
 from streamfuse.jobs.training.losslog import LossLog
@@ -35,7 +35,7 @@ RUN_AND_STAY = """
 import sys
 from pathlib import Path
 from streamfuse.jobs.train import train_fusion
-from streamfuse.jobs.training.config import load_training
+from streamfuse.config.training import load_training
 
 def on_progress(progress):
     if progress.step == 7:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from streamfuse.config.training import TrainConfig
 from streamfuse.engine.weights import read_torch_file, write_atomically
 from streamfuse.errors import UsageError
-from streamfuse.jobs.training.config import TrainConfig
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 

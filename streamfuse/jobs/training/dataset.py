@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from streamfuse.config.training import PairFolder
 from streamfuse.errors import SourceError
 from streamfuse.frames import StreamName
 from streamfuse.geometry.gray import gray8
 from streamfuse.io.images import SUFFIXES, read_image
 from streamfuse.io.media import VideoSource
-from streamfuse.jobs.training.config import PairFolder
 
 __all__ = ["Pair", "draw_batch", "load_pairs"]
 
