@@ -33,23 +33,13 @@ __all__ = ["ORPHAN_GRACE_S", "main"]
 ORPHAN_GRACE_S: Final = 3.0
 """How long a worker whose supervisor died may take to finish what it holds."""
 
-_STAGES: Final = {
-    StreamName.VISIBLE.value: "capture",
-    StreamName.INFRARED.value: "capture",
-    "engine": "engine",
-    "recorder": "record",
-    "viewer": "view",
-    "publisher": "publish",
-}
-
 
 def main() -> None:
     """Run one worker from order to end; the process exits with its status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link, order = Link.claim_stdio()
     role = str(order["role"])
-    stage = _STAGES[role]
-    setproctitle.setproctitle(f"streamfuse {stage} {role}" if stage == "capture" else f"streamfuse {stage}")
+    setproctitle.setproctitle(f"streamfuse {'capture ' if role in set(StreamName) else ''}{role}")
     signal.signal(signal.SIGTERM, lambda *_: link.request_stop())
     plan = Plan.from_json(order["plan"])
     run_dir = RunDir.join(Path(plan.run_dir))
@@ -67,12 +57,17 @@ def main() -> None:
         clock=clock,
         restarts=int(order["restarts"]),
     )
-    run: Callable[[Context], None] = import_module(f"streamfuse.runtime.stages.{stage}").run
+    run: Callable[[Context], None] = import_module(_stage_of(role)).run
     status = _run_reported(run, context)
     link.end()
     board.close()
     run_dir.close()
     sys.exit(status)
+
+
+def _stage_of(role: str) -> str:
+    """The module of a role: one for both captures, otherwise the one of its name."""
+    return f"streamfuse.runtime.stages.{'capture' if role in set(StreamName) else role}"
 
 
 def _run_reported(run: Callable[[Context], Any], context: Context) -> int:

@@ -89,6 +89,10 @@ class World:
         """How many frames all recordings decode to."""
         return sum(frames_of(path) for path in self.recorded())
 
+    def run_dir(self, process: subprocess.Popen[str]) -> Path:
+        """Where a run has its shared memory."""
+        return run_dir_of(self.workers(process)["engine"])
+
     def workers(self, process: subprocess.Popen[str]) -> dict[str, psutil.Process]:
         """The living workers of a run, by their titles' last words."""
         found = {}
@@ -100,6 +104,14 @@ class World:
             if title.startswith("streamfuse "):
                 found[title.removeprefix("streamfuse ")] = child
         return found
+
+
+def run_dir_of(worker: psutil.Process) -> Path:
+    """The folder in shared memory that a worker's run uses."""
+    maps = Path(f"/proc/{worker.pid}/maps").read_text()
+    folders = {line.split()[-1] for line in maps.splitlines() if "/streamfuse-" in line}
+    (folder,) = {Path(folder).parent for folder in folders}
+    return folder
 
 
 def frames_of(path: Path) -> int:

@@ -83,26 +83,26 @@ def test_ctrl_c_stops_within_three_seconds_and_leaves_nothing(world, wait_until)
     world.write_pipeline("realtime", STREET, STREET)
     process = world.start()
     wait_until(lambda: bool(world.recorded()) and world.recorded()[0].stat().st_size > 0)
-    workers = world.workers(process)
-    assert set(workers) == {"capture visible", "capture infrared", "engine", "record"}
+    workers, run_dir = world.workers(process), world.run_dir(process)
+    assert set(workers) == {"capture visible", "capture infrared", "engine", "recorder"}
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     words, _ = process.communicate(timeout=30)
     assert time.monotonic() - started < 3.0, words
     assert process.returncode == 130, words
     assert not [title for title, worker in workers.items() if worker.is_running()]
-    assert not list(SHM.glob("streamfuse-*"))
+    assert not run_dir.exists()
     assert world.recorded_frames() == world.summary["fused"]
     assert all(balance(account) == 0 for account in world.summary["streams"].values())
 
 
-@pytest.mark.parametrize("role", ["capture visible", "capture infrared", "engine", "record"])
+@pytest.mark.parametrize("role", ["capture visible", "capture infrared", "engine", "recorder"])
 def test_a_killed_worker_is_replaced_and_the_account_still_adds_up(world, wait_until, role) -> None:
     """A kill -9 of any worker costs frames that are counted, and nothing else."""
     world.write_pipeline("realtime", STREET, STREET)
     process = world.start()
     wait_until(lambda: bool(world.recorded()) and world.recorded()[0].stat().st_size > 0)
-    victim = world.workers(process)[role]
+    victim, run_dir = world.workers(process)[role], world.run_dir(process)
     victim.kill()
     wait_until(lambda: (w := world.workers(process).get(role)) is not None and w.pid != victim.pid)
     successor = world.workers(process)[role]
@@ -114,7 +114,7 @@ def test_a_killed_worker_is_replaced_and_the_account_still_adds_up(world, wait_u
     assert sum(restarts.values()) == 1, words
     assert all(balance(account) == 0 for account in world.summary["streams"].values()), words
     assert world.recorded_frames() > 0
-    assert not list(SHM.glob("streamfuse-*"))
+    assert not run_dir.exists()
 
 
 def test_every_frame_survives_a_killed_capture_without_repeating(world, wait_until) -> None:
@@ -139,13 +139,13 @@ def test_workers_leave_when_the_supervisor_is_killed(world, wait_until) -> None:
     world.write_pipeline("realtime", STREET, STREET)
     process = world.start()
     wait_until(lambda: bool(world.recorded()) and world.recorded()[0].stat().st_size > 0)
-    workers = list(world.workers(process).values())
+    workers, run_dir = list(world.workers(process).values()), world.run_dir(process)
     process.kill()
     process.communicate()
     gone, alive = psutil.wait_procs(workers, timeout=10)
     assert len(gone) == 4
     assert not alive
-    assert not list(SHM.glob("streamfuse-*"))
+    assert not run_dir.exists()
     assert world.recorded_frames() > 0
 
 
