@@ -16,7 +16,8 @@ from typing import Any, Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamfuse.engine.backends.base import Backend, Precision, open_backend
+from streamfuse.engine.backends.base import Backend, Precision
+from streamfuse.engine.backends.choosing import open_backend
 from streamfuse.engine.backends.graph import Recipe
 from streamfuse.engine.weights import WeightsFile, load_network, resolve
 from streamfuse.errors import UsageError

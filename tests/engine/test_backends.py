@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from streamfuse.engine.backends.base import Backend, Precision, open_backend
+from streamfuse.engine.backends.base import Backend, Precision
+from streamfuse.engine.backends.choosing import open_backend
 from streamfuse.engine.backends.graph import Recipe, blank_inputs
 from streamfuse.engine.weights import load_network, resolve
 from streamfuse.errors import MachineError, UsageError

@@ -1,22 +1,18 @@
-"""What a backend is, and how one is chosen."""
+"""What a backend is."""
 
 from __future__ import annotations
 
 import enum
 import platform
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from streamfuse.engine.backends.graph import Recipe
-from streamfuse.errors import MachineError, UsageError
 
-__all__ = ["BACKEND_NAMES", "Backend", "Precision", "cpu_computes_bfloat16", "open_backend"]
+__all__ = ["Backend", "Precision", "cpu_computes_bfloat16"]
 
 
 class Precision(enum.StrEnum):
@@ -73,64 +69,3 @@ def cpu_computes_bfloat16() -> bool:
         return False
     flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
     return not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(flags)
-
-
-def _open_openvino(network: nn.Module, precision: Precision | None) -> Backend:
-    try:
-        from streamfuse.engine.backends.openvino_backend import OpenVinoBackend  # noqa: PLC0415 - loads openvino
-    except ImportError as error:
-        raise MachineError(f"OpenVINO cannot be loaded ({error}); reinstall it or use torch") from error
-    return OpenVinoBackend(network, precision=precision)
-
-
-def _open_torch(network: nn.Module, precision: Precision | None) -> Backend:
-    from streamfuse.engine.backends.torch_backend import TorchBackend  # noqa: PLC0415 - one at a time
-
-    return TorchBackend(network, device="cpu", precision=precision)
-
-
-def _open_torch_cuda(network: nn.Module, precision: Precision | None) -> Backend:
-    from streamfuse.engine.backends.torch_backend import TorchBackend  # noqa: PLC0415 - one at a time
-
-    return TorchBackend(network, device="cuda", precision=precision)
-
-
-_OPENERS: Mapping[str, Callable[[nn.Module, Precision | None], Backend]] = MappingProxyType(
-    {"torch-cuda": _open_torch_cuda, "openvino": _open_openvino, "torch": _open_torch}
-)
-"""In the order in which ``auto`` tries them."""
-
-BACKEND_NAMES = ("auto", *_OPENERS)
-
-
-def open_backend(name: str, network: nn.Module, *, precision: str = "auto") -> tuple[Backend, str]:
-    """Open a backend by name, or with ``auto`` the fastest one that this machine can run.
-
-    Args:
-        name: one of :data:`BACKEND_NAMES`.
-        network: maps two (B, 1, H, W) floating point images in 0..1 to one; it is not changed.
-        precision: a :class:`Precision`, or ``auto`` for what the device computes fastest.
-
-    Returns:
-        The backend, and why it was chosen: one sentence, with the failures of those tried before it.
-
-    Raises:
-        UsageError: an unknown name or precision, or a precision that the backend does not have.
-        MachineError: the named backend, or every one of them, does not work here.
-    """
-    if name not in BACKEND_NAMES:
-        raise UsageError(f"fusion backend must be one of {', '.join(BACKEND_NAMES)}; got {name!r}")
-    if precision not in {"auto", *Precision}:
-        raise UsageError(f"precision must be one of auto, {', '.join(Precision)}; got {precision!r}")
-    wanted = None if precision == "auto" else Precision(precision)
-    if name != "auto":
-        return _OPENERS[name](network, wanted), f"{name} was asked for"
-    failures: list[str] = []
-    for candidate, opener in _OPENERS.items():
-        try:
-            backend = opener(network, wanted)
-        except MachineError as error:
-            failures.append(f"{candidate}: {error}")
-        else:
-            return backend, "; ".join((f"{candidate} is the fastest that works here", *failures))
-    raise MachineError(f"no fusion backend works on this machine: {'; '.join(failures)}")
