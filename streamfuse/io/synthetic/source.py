@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 
@@ -27,7 +29,7 @@ class SyntheticSource:
     def __init__(self, uri: str, *, stream: StreamName) -> None:
         spec = StreetSpec.from_uri(uri)
         self._stream = stream = StreamName(stream)
-        self._street = Street(spec)
+        self._spec = spec
         visible = stream is StreamName.VISIBLE
         self._fps = spec.fps if visible else spec.infrared_rate
         self._skew_ns = 0 if visible else round(spec.skew_ms * NS_PER_MS)
@@ -36,7 +38,6 @@ class SyntheticSource:
         self._info = SourceInfo(
             spec=_image_spec(spec, stream), fps=self._fps, frame_count=self._count, live=False
         )
-        self._image(0.0)  # makes the scene now, so that the first read is as quick as the others
 
     @property
     def info(self) -> SourceInfo:
@@ -58,6 +59,11 @@ class SyntheticSource:
     def close(self) -> None:
         """Nothing is held open; a street without end ends here."""
         self._count = 0
+
+    @cached_property
+    def _street(self) -> Street:
+        """The scene, built for the first frame: whoever only asks for ``info`` does not wait for it."""
+        return Street(self._spec)
 
     def _image(self, t_s: float) -> Image:
         if self._stream is StreamName.INFRARED:
