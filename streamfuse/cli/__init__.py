@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from streamfuse.errors import StreamfuseError
+from streamfuse.errors import EXIT_INTERRUPTED, StreamfuseError
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line; the process exits with the codes of :mod:`streamfuse.errors`."""
-    from streamfuse.cli.app import app  # noqa: PLC0415 - keeps `import streamfuse.cli` light
-
     try:
+        from streamfuse.cli.app import app  # noqa: PLC0415 - keeps `import streamfuse.cli` light
+
         app(prog_name="streamfuse")
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
     except StreamfuseError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"streamfuse: {line}\n")

@@ -88,7 +88,7 @@ def _table(plain: dict[str, Any]) -> Table:
         table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
     restarts = ", ".join(f"{name} {count}" for name, count in plain["restarts"].items() if count)
     table.add_row("restarts", restarts or "none")
-    table.add_row("engine", f"{plain['backend']} on {plain['device']}")
+    table.add_row("engine", f"{plain['backend']} on {plain['device']}" if plain["backend"] else "-")
     for path in plain["recordings"]:
         table.add_row("recording", str(path))
     return table

@@ -188,11 +188,11 @@ class _Run:
     def _heed(self, signals: _Signals, supervisor: Supervisor) -> None:
         if signals.count > self._interrupts_seen:
             self._interrupts_seen = signals.count
-            if signals.count == 1:
+            if signals.count > 1 or supervisor.epoch_ns is None:
+                supervisor.kill()  # before the run has begun nobody holds anything
+            else:
                 self._on_message("stopping")
                 supervisor.stop(drain=False, timeout_s=INTERRUPT_TIMEOUT_S)
-            else:
-                supervisor.kill()
         if supervisor.stopping:
             return
         duration_s, epoch_ns = self._options.duration_s, supervisor.epoch_ns

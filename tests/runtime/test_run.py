@@ -96,6 +96,23 @@ def test_ctrl_c_stops_within_three_seconds_and_leaves_nothing(world, wait_until)
     assert all(balance(account) == 0 for account in world.summary["streams"].values())
 
 
+@pytest.mark.parametrize("moment", ["as soon as it has a worker", "once all workers are there"])
+def test_ctrl_c_while_starting_ends_at_once(world, wait_until, moment) -> None:
+    """Nobody holds anything yet, so nobody is waited for; no traceback, nothing left."""
+    world.write_pipeline("realtime", STREET, STREET)
+    process = world.start()
+    enough = 1 if moment == "as soon as it has a worker" else 4
+    wait_until(lambda: len(psutil.Process(process.pid).children()) >= enough)
+    children = psutil.Process(process.pid).children()
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    words, _ = process.communicate(timeout=30)
+    assert time.monotonic() - started < 1.5, words
+    assert process.returncode == 130, words
+    assert "Traceback" not in words
+    assert not [child for child in children if child.is_running()]
+
+
 @pytest.mark.parametrize("role", ["capture visible", "capture infrared", "engine", "recorder"])
 def test_a_killed_worker_is_replaced_and_the_account_still_adds_up(world, wait_until, role) -> None:
     """A kill -9 of any worker costs frames that are counted, and nothing else."""
