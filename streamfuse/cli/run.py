@@ -59,7 +59,7 @@ def run(
         write_text(summary, json.dumps(plain, indent=2) + "\n")
     if as_json:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
-    else:
+    elif result.began:
         Console().print(_table(plain))
     for problem in result.problems:
         sys.stderr.write(f"streamfuse: {problem}\n")

@@ -51,6 +51,8 @@ class RunResult:
     exit_code: int
     problems: tuple[str, ...] = ()
     """One sentence for each thing that went wrong."""
+    began: bool = True
+    """False when it ended before the first frame could be captured."""
 
 
 @dataclass(slots=True)
@@ -183,7 +185,12 @@ class _Run:
             exit_code = EXIT_INTERRUPTED
         elif broken:
             exit_code = exit_code or PromiseError.exit_code
-        return RunResult(summary=summary, exit_code=exit_code, problems=tuple(problems))
+        return RunResult(
+            summary=summary,
+            exit_code=exit_code,
+            problems=tuple(problems),
+            began=supervisor.epoch_ns is not None,
+        )
 
     def _heed(self, signals: _Signals, supervisor: Supervisor) -> None:
         if signals.count > self._interrupts_seen:
@@ -201,9 +208,9 @@ class _Run:
             and epoch_ns is not None
             and self._clock.now_ns() - epoch_ns >= duration_s * NS_PER_S
         )
-        failed = epoch_ns is None and any(worker.error for worker in supervisor.workers.values())
-        engine_gone = supervisor.workers[ENGINE].done
-        if over or failed or engine_gone or self._report.enough:
+        if epoch_ns is None and any(worker.error for worker in supervisor.workers.values()):
+            supervisor.kill()  # the run cannot begin, and nobody holds anything yet
+        elif over or supervisor.workers[ENGINE].done or self._report.enough:
             supervisor.stop(drain=True, timeout_s=DRAIN_TIMEOUT_S)
 
     def _on_event(self, role: str, event: dict[str, Any]) -> None:
