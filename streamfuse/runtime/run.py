@@ -96,11 +96,11 @@ def run_pipeline(
     """
     for left in RunDir.sweep():
         on_message(f"removed what a crashed run left in shared memory: {left}")
-    if config.record is not None:
-        check_writable(config.record.dir)
     with ExitStack() as stack:
         run_dir = stack.enter_context(RunDir.create())
         plan = make_plan(config, run_dir=run_dir.path, max_frames=options.max_frames)
+        if config.record is not None:
+            check_writable(config.record.dir)
         _allocate(plan, run_dir)
         boards = {
             role: stack.enter_context(closing(Board.create(run_dir.board(role), counters_of(role))))
