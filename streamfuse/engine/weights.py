@@ -161,11 +161,12 @@ def import_published(path: Path, name: str) -> WeightsFile:
         name: lower-case letters, digits, ``.``, ``_`` and ``-``; not ``default`` nor a shipped name.
 
     Raises:
-        WeightsError: the file is unreadable or no such checkpoint, or the name cannot be taken.
+        UsageError: the name cannot be taken.
+        WeightsError: the file is unreadable or no such checkpoint.
         OutputError: the store cannot be written.
     """
     if not _NAME.fullmatch(name) or name == "default" or (shipped_dir() / f"{name}{_SUFFIX}").exists():
-        raise WeightsError(
+        raise UsageError(
             f"weights cannot be called {name!r}: use lower-case letters, digits, '.', '_' and '-', "
             "and neither `default` nor the name of shipped weights"
         )

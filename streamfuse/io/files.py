@@ -17,6 +17,8 @@ def check_writable(folder: Path) -> None:
     Raises:
         OutputError: it cannot be created or written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file, and a folder is wanted there; choose another name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".streamfuse-"):

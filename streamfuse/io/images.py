@@ -130,7 +130,7 @@ def read_image(path: Path) -> Image:
         return Image.from_rgb(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))
     raise SourceError(
         f"{path}: has {pixels.shape[2]} channels of {pixels.dtype}, wanted grey or 8-bit RGB without alpha; "
-        f"convert it (ffmpeg -i {path.name} -pix_fmt rgb24 {path.stem}.png)"
+        f"convert it (ffmpeg -i {path.name} -pix_fmt rgb24 {path.stem}-rgb.png)"
     )
 
 

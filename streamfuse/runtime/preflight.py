@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from streamfuse.config.fields import split_host_port
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.engine.fusion import FusionEngine
-from streamfuse.errors import StreamfuseError
+from streamfuse.errors import OutputError, StreamfuseError
 from streamfuse.io.encode import pick_encoder
 from streamfuse.io.files import check_writable
 from streamfuse.io.segment import preflight
@@ -59,6 +62,10 @@ def _checks(config: PipelineConfig, plan: Plan | None) -> Iterator[tuple[str, Ca
         yield "shared memory", lambda: _shared_memory(plan)
     yield "rig", lambda: str(config.rig)
     yield "engine", lambda: _engine(config)
+    if config.viewer is not None and config.viewer.web is not None:
+        yield "viewer", partial(_free_port, config.viewer.web)
+    if config.metrics is not None and config.metrics.prometheus is not None:
+        yield "metrics", partial(_free_port, config.metrics.prometheus)
     record = config.record
     if record is not None:
         yield "record", lambda: _record(record.dir, record.codec)
@@ -84,7 +91,18 @@ def _engine(config: PipelineConfig) -> str:
         return f"{fusion.model} by {engine.backend} in {engine.precision} on {engine.device} ({engine.why})"
 
 
+def _free_port(address: str) -> str:
+    host, port = split_host_port(address)
+    try:
+        with socket.create_server((host, port)):
+            return f"{address} is free"
+    except OSError as error:
+        raise OutputError(f"{address}: {error.strerror}; stop what uses it or choose another port") from error
+
+
 def _record(folder: Path, codec: str) -> str:
-    check_writable(folder)
-    free = shutil.disk_usage(folder).free
+    # The folder itself is made by the run; a check leaves nothing behind.
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    check_writable(there)
+    free = shutil.disk_usage(there).free
     return f"{folder}: {pick_encoder(codec).name}, {free / 1e9:.1f} GB free"

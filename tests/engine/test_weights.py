@@ -25,7 +25,7 @@ from streamfuse.engine.weights import (
     write_weights,
 )
 from streamfuse.engine.weightscard import WeightsCard
-from streamfuse.errors import OutputError, WeightsError
+from streamfuse.errors import OutputError, UsageError, WeightsError
 from streamfuse.nets.grdb import GrdbFusion
 from streamfuse.nets.published import published_key_map
 
@@ -263,7 +263,7 @@ def test_an_import_of_a_missing_file_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["default", "grdb-content", "../up", "A", "", "a b"])
 def test_an_import_refuses_names_that_cannot_be_taken(checkpoint: Path, name: str) -> None:
     """Reserved and shipped names, paths and blanks are refused before anything is written."""
-    with pytest.raises(WeightsError, match="cannot be called"):
+    with pytest.raises(UsageError, match="cannot be called"):
         import_published(checkpoint, name)
     assert not user_dir().exists()
 

@@ -63,6 +63,6 @@ class FuseReport:
         if self.truncated is not None:
             raise self.truncated
         if self.failed:
-            stem, reason = next(iter(self.failed.items()))
-            others = f" and {len(self.failed) - 1} more" if len(self.failed) > 1 else ""
-            raise SourceError(f"{stem}{others} could not be fused: {reason}")
+            raise SourceError(
+                "\n".join(f"{stem}: could not be fused: {why}" for stem, why in self.failed.items())
+            )

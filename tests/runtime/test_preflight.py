@@ -1,0 +1,43 @@
+"""`check` looks at what a run needs and leaves nothing behind."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from streamfuse.config.pipeline import load_pipeline
+from streamfuse.runtime.preflight import Finding, check_pipeline
+
+STREET = "synthetic://street?size=64x64"
+
+
+def findings(folder: Path, more: str = "") -> dict[str, Finding]:
+    """What check says of a small pipeline, by subject."""
+    path = folder / "pipeline.yaml"
+    path.write_text(f'sources:\n  visible: {{uri: "{STREET}"}}\n  infrared: {{uri: "{STREET}"}}\n{more}')
+    return {finding.what: finding for finding in check_pipeline(load_pipeline(path))}
+
+
+def test_a_sound_pipeline_passes_and_nothing_is_made(tmp_path: Path) -> None:
+    """Every need has its line, and the recordings folder is left to the run."""
+    found = findings(tmp_path, "record: {dir: recordings}\n")
+    assert set(found) == {"visible", "infrared", "shared memory", "rig", "engine", "record"}
+    assert all(finding.ok for finding in found.values())
+    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
+
+
+def test_a_port_that_is_taken_is_found(tmp_path: Path) -> None:
+    """A run would fail there with exit code 3, and check says so beforehand."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = findings(tmp_path, f'viewer: {{web: "127.0.0.1:{port}"}}\n')["viewer"]
+    assert not found.ok
+    assert found.exit_code == 3
+    assert str(port) in found.text
+
+
+def test_weights_that_do_not_exist_are_found(tmp_path: Path) -> None:
+    """One bad thing does not hide the others."""
+    found = findings(tmp_path, "fusion: {weights: nonesuch}\n")
+    assert not found["engine"].ok
+    assert found["visible"].ok
