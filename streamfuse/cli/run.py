@@ -21,7 +21,10 @@ def run(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override a key, as in `--set fusion.batch=8`; repeatable."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a key, as in `--set fusion.batch=8`; repeatable. "
+            "Relative paths start in the current folder.",
         ),
     ] = None,
     duration: Annotated[
@@ -86,6 +89,10 @@ def _table(plain: dict[str, Any]) -> Table:
         table.add_row(title, f"{values} {unit}" if values else "-")
     for name, stage in plain["stages"].items():
         table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
+    for name, sink in plain["sinks"].items():
+        table.add_row(
+            name, f"offered {sink['offered']}, written {sink['written']}, dropped {sink['dropped']}"
+        )
     restarts = ", ".join(f"{name} {count}" for name, count in plain["restarts"].items() if count)
     table.add_row("restarts", restarts or "none")
     table.add_row("engine", f"{plain['backend']} on {plain['device']}" if plain["backend"] else "-")

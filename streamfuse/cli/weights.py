@@ -65,6 +65,8 @@ def verify(
     found = resolve(weights, model=model)
     load_network(found)
     _show([found], as_json=as_json)
+    if not as_json:
+        typer.echo("  ok: as its card says, and fits the network")
 
 
 def _show(files: Sequence[WeightsFile], *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "DETECTIONS",
     "ENGINE",
     "FUSED",
+    "PAIRED",
     "SINKS",
     "SINK_WRITTEN",
     "capture_dropped",
@@ -33,6 +34,8 @@ ENGINE: Final = "engine"
 SINKS: Final = ("recorder", "viewer", "publisher")
 
 CAPTURED: Final = "captured"
+PAIRED: Final = "paired"
+"""Pairs made, whether they were fused or not: the next pair's id, also for an engine that was restarted."""
 FUSED: Final = "fused"
 DETECTIONS: Final = "detections"
 SINK_WRITTEN: Final = "written"
@@ -72,7 +75,7 @@ def counters_of(role: str) -> tuple[str, ...]:
         return (CAPTURED, *map(capture_dropped, CAPTURE_CAUSES), *outbox_counters([ENGINE]))
     if role != ENGINE:
         return (SINK_WRITTEN, *inlet_counters(Channel.FUSED))
-    names = [FUSED, DETECTIONS, *map(pairs, PairState), *outbox_counters(SINKS)]
+    names = [PAIRED, FUSED, DETECTIONS, *map(pairs, PairState), *outbox_counters(SINKS)]
     for stream in StreamName:
         names += [emitted(stream), held(stream), *(dropped(stream, cause) for cause in DropCause)]
         names += inlet_counters(Channel(stream))

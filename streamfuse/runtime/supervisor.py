@@ -47,6 +47,8 @@ class WorkerState:
     ready: bool = False
     done: bool = False
     """It has ended for good: its work is finished, it failed, or it was stopped."""
+    killed: bool = False
+    """It did not end when it was asked to."""
     restarts: int = 0
     restart_at_ns: int | None = None
     progress: int = -1
@@ -249,7 +251,9 @@ class Supervisor:
             if worker.child is None:
                 worker.done = True
             elif late_ns > _HARD_KILL_AFTER_S * NS_PER_S:
-                self._on_event(name, {"event": "log", "text": "did not end in time: killed"})
+                if not worker.killed:
+                    self._on_event(name, {"event": "log", "text": "did not end in time: killed"})
+                worker.killed = True
                 worker.child.kill()
             else:
                 worker.child.terminate()

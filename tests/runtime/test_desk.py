@@ -74,6 +74,20 @@ def test_what_waits_when_the_run_stops_is_dropped_as_stopped(board: Board) -> No
     assert board.get(c.dropped(StreamName.INFRARED, DropCause.STOPPED)) == 1
 
 
+def test_pair_ids_stay_unique_over_a_restart(board: Board) -> None:
+    """An engine that replaces a killed one goes on counting, pairs that were never fused included."""
+    first = desk_on(board)
+    for seq in range(3):
+        for stream in StreamName:
+            first.accept(frame(stream, seq), 0)
+    first.decide(10**12)
+    second = desk_on(board)
+    for stream in StreamName:
+        second.accept(frame(stream, 3), 0)
+    second.decide(10**12)
+    assert [pair.pair_id for pair in second.next_batch(10**12, flush=True, limit=None)] == [3]
+
+
 def test_every_frame_withholds_credit_while_a_batch_waits(board: Board) -> None:
     """Back-pressure begins when one batch is ready and ends when it is taken."""
     desk = desk_on(board, every_frame=True)

@@ -47,7 +47,6 @@ class Desk:
         self._board = board
         self._meter = meter
         self._giving_up = False
-        self._next_pair_id = board.get(c.FUSED)
         self._uses = {
             stream: FrameUses(
                 on_emitted=partial(board.add, c.emitted(stream)),
@@ -129,7 +128,7 @@ class Desk:
             self._board.add(c.dropped(outcome.stream, outcome.cause))
             return
         pair = FramePair(
-            pair_id=self._next_pair_id,
+            pair_id=self._board.get(c.PAIRED),
             state=outcome.state,
             visible=outcome.visible,
             infrared=outcome.infrared,
@@ -137,7 +136,7 @@ class Desk:
             infrared_age_ms=outcome.infrared_age_ms,
             timed_by=self._pairer.policy.base,
         )
-        self._next_pair_id += 1
+        self._board.add(c.PAIRED)
         self._meter.paired(pair, now_ns)
         for frame in _frames(pair):
             self._uses[frame.stream].paired(frame.seq)
