@@ -77,4 +77,5 @@ def _show(files: Sequence[WeightsFile], *, as_json: bool) -> None:
     for file in files:
         card = file.card
         typer.echo(f"{card.name}  ({card.architecture}, sha256 {card.sha256[:12]})")
-        typer.echo(f"  data: {card.data}\n  licence: {card.licence}\n  file: {file.path}")
+        typer.echo(f"  data: {card.data}\n  made by: {card.made_by}\n  from: {card.source}")
+        typer.echo(f"  licence: {card.licence}\n  file: {file.path}")
