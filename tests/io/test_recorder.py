@@ -192,7 +192,7 @@ def test_a_recorder_without_frames_leaves_no_file(tmp_path: Path) -> None:
 def test_problems_are_told_before_the_first_frame(tmp_path: Path) -> None:
     """A folder that is a file, a missing encoder and a length of nothing are refused at once."""
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write there"):
+    with pytest.raises(OutputError, match="is a file, and a folder is wanted"):
         Recorder(tmp_path / "file", name="yard", fps=FPS, utc=UTC)
     with pytest.raises(MachineError, match="not in this FFmpeg"):
         Recorder(tmp_path, name="yard", fps=FPS, utc=UTC, codec="h266_dream")
