@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from streamfuse.engine.weightscard import WeightsCard
 from streamfuse.errors import OutputError, UsageError, WeightsError
 from streamfuse.nets.published import KNOWN_FILES, from_published
-from streamfuse.nets.registry import build
+from streamfuse.nets.registry import build, network_names, serves
 
 __all__ = [
     "WeightsFile",
@@ -87,7 +87,7 @@ def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
 
     Args:
         name_or_path: ``default``, a name of the store, or a path ending in ``.safetensors``.
-        model: architecture that the weights must be of.
+        model: network that the weights must be of, or the family of that network.
 
     Raises:
         WeightsError: nothing is found, the file is a pickle, is damaged, has no card, or belongs to
@@ -95,7 +95,7 @@ def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
     """
     path = _locate(str(name_or_path), model)
     found = verify(path)
-    if found.card.architecture != model:
+    if not _fits(found.card.architecture, model):
         raise WeightsError(
             f"{path} holds weights of {found.card.architecture!r}, but the model is {model!r}; "
             f"set `model: {found.card.architecture}` or choose other weights"
@@ -234,6 +234,11 @@ def read_torch_file(path: Path, *, device: str = "cpu") -> object:
 def card_path(path: Path) -> Path:
     """Where the card of a weights file lies."""
     return path.with_suffix(".json")
+
+
+def _fits(architecture: str, model: str) -> bool:
+    """Whether weights of an architecture may run as ``model``; one that is no fusion network never does."""
+    return architecture in network_names() and serves(architecture, model)
 
 
 def _locate(name: str, model: str) -> Path:

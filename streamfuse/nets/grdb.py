@@ -58,33 +58,42 @@ class GradientMagnitude(nn.Module):
 
 
 class GradientResidualDenseBlock(nn.Module):
-    """A dense main path plus a residual path that carries gradients; (B, Cin, H, W) to (B, Cout, H, W)."""
+    """A dense main path plus a residual path that carries gradients; (B, Cin, H, W) to (B, Cout, H, W).
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    Without ``gradient`` the residual path is left out: the plain dense block of the paper's ablation.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, gradient: bool = True) -> None:
         super().__init__()
         self.dense_a = _conv(in_channels, in_channels, 3)
         self.dense_b = _conv(2 * in_channels, in_channels, 3)
         self.merge = _conv(3 * in_channels, out_channels, 1)
-        self.gradient = GradientMagnitude(in_channels)
-        self.residual = _conv(in_channels, out_channels, 1)
+        self.gradient = GradientMagnitude(in_channels) if gradient else None
+        self.residual = _conv(in_channels, out_channels, 1) if gradient else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Merge everything the block has seen, add the gradients."""
         seen = torch.cat((x, _leaky(self.dense_a(x))), dim=1)
         seen = torch.cat((seen, _leaky(self.dense_b(seen))), dim=1)
-        return functional.leaky_relu(self.merge(seen) + self.residual(self.gradient(x)), _BLOCK_SLOPE)
+        merged = self.merge(seen)
+        if self.gradient is not None and self.residual is not None:
+            merged = merged + self.residual(self.gradient(x))
+        return functional.leaky_relu(merged, _BLOCK_SLOPE)
 
 
 class StreamEncoder(nn.Module):
-    """Features of one stream: (B, 1, H, W) to (B, 48, H, W)."""
+    """Features of one stream: (B, C, H, W) to (B, 48, H, W), by default of one plane."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 1, *, gradient: bool = True) -> None:
         super().__init__()
-        self.stem = _conv(1, 16, 3)
-        self.blocks = nn.Sequential(GradientResidualDenseBlock(16, 32), GradientResidualDenseBlock(32, 48))
+        self.stem = _conv(in_channels, 16, 3)
+        self.blocks = nn.Sequential(
+            GradientResidualDenseBlock(16, 32, gradient=gradient),
+            GradientResidualDenseBlock(32, 48, gradient=gradient),
+        )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode one plane."""
+        """Encode one stream."""
         features: Tensor = self.blocks(_leaky(self.stem(image)))
         return features
 

@@ -13,16 +13,26 @@ an edge, so a network may add a grid or flip fine detail for free. Two further t
                                           S = the source that has the larger |d| at that pixel
     checker = mean max(0, |c F| - max(|c V|, |c I|))               c = [[1, -1], [-1, 1]]
 
-Both are off in :data:`PUBLISHED_WEIGHTS`.
+A maximum also throws away what the darker source says about contrast. Two more terms ask for it, from
+:mod:`streamfuse.nets.similarity`::
+
+    structure   = 1 - (SSIM(F, V) + SSIM(F, I)) / 2
+    correlation = 1 - (r(F - I, V) + r(F - V, I)) / 2              r = Pearson's correlation of a crop
+
+All four are off in :data:`PUBLISHED_WEIGHTS`, and a term that is off is not computed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from streamfuse.nets.similarity import correlation_of_differences, structural_similarity
 
 __all__ = ["PUBLISHED_WEIGHTS", "FusionLoss", "LossWeights", "fusion_loss", "sobel_magnitude"]
 
@@ -40,9 +50,11 @@ class LossWeights:
     """The alpha of the paper."""
     detail: float = 0.0
     checker: float = 0.0
+    structure: float = 0.0
+    correlation: float = 0.0
 
     def __post_init__(self) -> None:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = asdict(self)
         for name, value in values.items():
             if not 0.0 <= value < float("inf"):
                 raise ValueError(f"loss weight {name!r} must be a finite number of at least 0, got {value}")
@@ -56,17 +68,16 @@ PUBLISHED_WEIGHTS = LossWeights()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FusionLoss:
-    """The terms, unweighted, and their weighted sum; all are scalars (shape ())."""
+    """The terms that were asked for, unweighted, and their weighted sum; all are scalars (shape ())."""
 
     total: Tensor
-    intensity: Tensor
-    texture: Tensor
-    detail: Tensor
-    checker: Tensor
+    terms: Mapping[str, Tensor]
 
     def values(self) -> dict[str, float]:
-        """Every term by name, as plain numbers."""
-        return {field.name: float(getattr(self, field.name).detach()) for field in fields(self)}
+        """The total and every term by name, as plain numbers."""
+        return {"total": float(self.total.detach())} | {
+            name: float(term.detach()) for name, term in self.terms.items()
+        }
 
 
 def fusion_loss(
@@ -80,18 +91,10 @@ def fusion_loss(
         infrared: same shape and range.
         weights: of the terms in ``total``.
     """
-    intensity = (fused - torch.maximum(visible, infrared)).abs().mean()
-    strongest = torch.maximum(sobel_magnitude(visible), sobel_magnitude(infrared))
-    texture = (sobel_magnitude(fused) - strongest).abs().mean()
-    detail = _detail(fused, visible, infrared)
-    checker = _checker(fused, visible, infrared)
-    total = (
-        weights.intensity * intensity
-        + weights.texture * texture
-        + weights.detail * detail
-        + weights.checker * checker
-    )
-    return FusionLoss(total=total, intensity=intensity, texture=texture, detail=detail, checker=checker)
+    asked = {name: weight for name, weight in asdict(weights).items() if weight}
+    terms = {name: _TERMS[name](fused, visible, infrared) for name in asked}
+    total = torch.stack([weight * terms[name] for name, weight in asked.items()]).sum()
+    return FusionLoss(total=total, terms=MappingProxyType(terms))
 
 
 def sobel_magnitude(image: Tensor) -> Tensor:
@@ -110,6 +113,15 @@ def sobel_magnitude(image: Tensor) -> Tensor:
     return edge_x.abs() + edge_y.abs()
 
 
+def _intensity(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    return (fused - torch.maximum(visible, infrared)).abs().mean()
+
+
+def _texture(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    strongest = torch.maximum(sobel_magnitude(visible), sobel_magnitude(infrared))
+    return (sobel_magnitude(fused) - strongest).abs().mean()
+
+
 def _detail(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """Signed one-pixel differences against those of the stronger source, x and y averaged."""
     terms = []
@@ -126,3 +138,24 @@ def _checker(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
         image.diff(dim=-1).diff(dim=-2).abs() for image in (fused, visible, infrared)
     )
     return functional.relu(of_fused - torch.maximum(of_visible, of_infrared)).mean()
+
+
+def _structure(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    return 1 - (structural_similarity(fused, visible) + structural_similarity(fused, infrared)) / 2
+
+
+def _correlation(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    return 1 - correlation_of_differences(fused, visible, infrared) / 2
+
+
+_TERMS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
+    {
+        "intensity": _intensity,
+        "texture": _texture,
+        "detail": _detail,
+        "checker": _checker,
+        "structure": _structure,
+        "correlation": _correlation,
+    }
+)
+"""Every term by the name of its weight; each takes (fused, visible, infrared)."""

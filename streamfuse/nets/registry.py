@@ -1,7 +1,8 @@
 """The networks by name, with what the engine must know to feed them.
 
 A further network joins by adding one :class:`NetworkSpec` to ``_NETWORKS``; engine, weights store and
-configuration read everything else from there.
+configuration read everything else from there. Networks that answer the same wish are a family: who asks
+for ``grdb`` is content with weights of any network of that family, and the weights say which it is.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from torch import nn
 
 from streamfuse.errors import UsageError
 from streamfuse.nets.grdb import HALO_PX, GrdbFusion
+from streamfuse.nets.grdb_edge import EDGE_HALO_PX, GrdbEdgeFusion
 
-__all__ = ["NetworkSpec", "build", "network_names", "network_spec"]
+__all__ = ["NetworkSpec", "build", "network_names", "network_spec", "serves"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class NetworkSpec:
 
     name: str
     build: Callable[[], nn.Module]
+    family: str = ""
+    """Model that weights of this network also serve; its own name when empty."""
     visible_channels: int = 1
     """1 = luma, 3 = RGB."""
     infrared_channels: int = 1
@@ -53,7 +58,17 @@ class NetworkSpec:
 
 
 _NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType(
-    {spec.name: spec for spec in (NetworkSpec(name="grdb", build=GrdbFusion, halo_px=HALO_PX),)}
+    {
+        spec.name: spec
+        for spec in (
+            NetworkSpec(name="grdb", build=GrdbFusion, halo_px=HALO_PX),
+            NetworkSpec(name="grdb-edge", build=GrdbEdgeFusion, family="grdb", halo_px=EDGE_HALO_PX),
+            # For the ablation alone: what the gradient branch is worth.
+            NetworkSpec(
+                name="grdb-edge-dense", build=partial(GrdbEdgeFusion, gradient=False), halo_px=EDGE_HALO_PX
+            ),
+        )
+    }
 )
 
 
@@ -74,6 +89,11 @@ def network_spec(name: str) -> NetworkSpec:
     nearest = difflib.get_close_matches(name, _NETWORKS, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise UsageError(f"no fusion model is called {name!r}, known are: {known}{hint}")
+
+
+def serves(name: str, model: str) -> bool:
+    """Whether weights of the network ``name`` may run where ``model`` was asked for."""
+    return model in {name, network_spec(name).family}
 
 
 def build(name: str) -> nn.Module:
