@@ -1,0 +1,147 @@
+"""Average precision of boxes, as COCO counts it, over objects of all sizes.
+
+Detections are taken in the order of their confidence. Each claims the free true box it overlaps most, if
+their IoU reaches the threshold; what claims none is a false alarm, also a second detection of one object.
+Precision is read at 101 recalls from 0 to 1, each time the best precision at that recall or a higher one,
+and averaged.
+
+Source: Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014, and its evaluation code,
+pycocotools, whose numbers these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "IOU_THRESHOLDS",
+    "MAX_DETECTIONS",
+    "Matches",
+    "average_precision",
+    "class_scores",
+    "match_boxes",
+    "mean_scores",
+]
+
+Floats = npt.NDArray[np.float64]
+
+IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
+"""From which IoU on a detection counts as found: .50, .55, …, .95."""
+
+MAX_DETECTIONS = 100
+"""Detections of one class in one image that count, the most confident first."""
+
+_RECALLS: Floats = np.linspace(0.0, 1.0, 101)
+_NAMED = {"50": 0, "70": 4, "90": 8}
+"""Thresholds that are reported by themselves, as places in ``IOU_THRESHOLDS``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Matches:
+    """How the D detections of one class in one image fared at the T thresholds.
+
+    Raises:
+        ValueError: shapes that do not belong together.
+    """
+
+    confidence: Floats
+    """(D,) falling."""
+    hit: npt.NDArray[np.bool_]
+    """(T, D): whether the detection found an object that no better one had found."""
+    truths: int
+    """Objects of the class in the image."""
+
+    def __post_init__(self) -> None:
+        expected = (len(IOU_THRESHOLDS), len(self.confidence))
+        if self.hit.shape != expected:
+            raise ValueError(f"hits must be thresholds x detections = {expected}, got {self.hit.shape}")
+
+
+def match_boxes(*, truth: Floats, found: Floats, confidence: Floats) -> Matches:
+    """Match the detections of one class in one image with its true boxes.
+
+    Args:
+        truth: (N, 4) left, top, right, bottom, in any one unit.
+        found: (D, 4) in the same unit.
+        confidence: (D,); where two are equal, the earlier comes first.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    if truth.shape[1:] != (4,) or found.shape[1:] != (4,) or confidence.shape != found.shape[:1]:
+        raise ValueError(
+            "wanted (N, 4) true boxes, (D, 4) found boxes and (D,) confidences, "
+            f"got {truth.shape}, {found.shape} and {confidence.shape}"
+        )
+    order = np.argsort(-confidence, kind="stable")[:MAX_DETECTIONS]
+    iou = _ious(found[order], truth)
+    hit = np.zeros((len(IOU_THRESHOLDS), len(order)), np.bool_)
+    free = np.ones((len(IOU_THRESHOLDS), len(truth)), np.bool_)
+    for index in np.flatnonzero(iou.max(axis=1, initial=0.0) >= IOU_THRESHOLDS[0]):
+        claimable = free & (iou[index] >= IOU_THRESHOLDS[:, None])
+        # Of equal overlaps COCO takes the last.
+        best = len(truth) - 1 - np.argmax(np.where(claimable, iou[index], -1.0)[:, ::-1], axis=1)
+        hit[:, index] = claimable.any(axis=1)
+        levels = np.flatnonzero(hit[:, index])
+        free[levels, best[levels]] = False
+    return Matches(confidence=confidence[order], hit=hit, truths=len(truth))
+
+
+def average_precision(matches: Sequence[Matches]) -> Floats:
+    """Average precision of one class over its images, in their order, which breaks ties of confidence.
+
+    Returns:
+        (T,) within 0..1, one for each of ``IOU_THRESHOLDS``; NaN if no image holds the class.
+    """
+    truths = sum(match.truths for match in matches)
+    if not truths:
+        return np.full(len(IOU_THRESHOLDS), np.nan)
+    order = np.argsort(-np.concatenate([match.confidence for match in matches]), kind="stable")
+    found = np.cumsum(np.concatenate([match.hit for match in matches], axis=1)[:, order], axis=1)
+    precision = found / np.arange(1, len(order) + 1)
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    reached = np.pad(best, ((0, 0), (0, 1)))  # a recall that is never reached has precision 0
+    recalls = found / truths
+    return np.array(
+        [
+            np.mean(values[np.searchsorted(recall, _RECALLS)])
+            for values, recall in zip(reached, recalls, strict=True)
+        ]
+    )
+
+
+def class_scores(precisions: Floats) -> dict[str, float]:
+    """The scores of one class by name: AP50, AP70, AP90, and AP50_95, the mean of all thresholds.
+
+    Args:
+        precisions: (T,) as of :func:`average_precision`.
+    """
+    named = {f"AP{name}": float(precisions[place]) for name, place in _NAMED.items()}
+    return named | {"AP50_95": float(np.mean(precisions))}
+
+
+def mean_scores(precisions: Sequence[Floats]) -> dict[str, float]:
+    """The means over the classes by name: mAP50, mAP70, mAP90, mAP50_95.
+
+    Args:
+        precisions: (T,) for each class; a class without truth (NaN) is left out, as COCO does.
+            All scores are NaN when none is left.
+    """
+    present = [values for values in precisions if not np.isnan(values).any()]
+    mean = np.mean(present, axis=0) if present else np.full(len(IOU_THRESHOLDS), np.nan)
+    return {f"m{name}": value for name, value in class_scores(mean).items()}
+
+
+def _ious(first: Floats, second: Floats) -> Floats:
+    """(D, N) shared area over joint area of each two boxes; 0 where they share none."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0.0), axis=2)
+    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
+    joint = areas[0][:, None] + areas[1][None, :] - shared
+    iou: Floats = np.divide(shared, joint, out=np.zeros_like(shared), where=shared > 0.0)
+    return iou
