@@ -8,6 +8,7 @@ import typer
 
 from streamfuse import __version__
 from streamfuse.cli import fuse, pipeline, run, train, weights
+from streamfuse.cli.evaluate import group as evaluate
 
 __all__ = ["app"]
 
@@ -43,5 +44,6 @@ app.command("run")(run.run)
 app.command("init")(pipeline.init)
 app.command("check")(pipeline.check)
 app.command("fuse")(fuse.fuse)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")

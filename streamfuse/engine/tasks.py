@@ -67,6 +67,11 @@ class TaskRunner:
         wanted = {"detect": tasks.detect, "segment": tasks.segment}
         return cls([_load(kind, task) for kind, task in wanted.items() if task is not None])
 
+    @property
+    def class_names(self) -> frozenset[str]:
+        """Names of all objects that the networks can find."""
+        return frozenset(name for network in self._networks for name in network.model.names.values())
+
     def run(self, images: Sequence[Rgb], *, pair_ids: Sequence[int]) -> list[tuple[Detection, ...]]:
         """What is in each image, the objects of all tasks one after the other.
 

@@ -116,6 +116,13 @@ def test_masks_have_the_size_of_the_image(weights: dict[str, str]) -> None:
         assert rows.max() <= bottom + 2
 
 
+def test_the_networks_name_what_they_can_find(weights: dict[str, str], detector: TaskRunner) -> None:
+    """The names of all tasks together, and none without a task."""
+    assert detector.class_names == {str(number) for number in range(80)}
+    assert _runner(segment=Task(weights=weights["yolov8n-seg"])).class_names == detector.class_names
+    assert TaskRunner([]).class_names == frozenset()
+
+
 def test_confidence_is_the_threshold(detector: TaskRunner) -> None:
     """Objects below the threshold are left out."""
     assert _with(detector, confidence=0.51).run([_picture()], pair_ids=[0]) == [()]

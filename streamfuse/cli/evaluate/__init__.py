@@ -1,0 +1,1 @@
+"""``streamfuse evaluate``: how good results are. One file per kind of result."""

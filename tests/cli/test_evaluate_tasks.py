@@ -1,0 +1,151 @@
+"""`evaluate detection`, `segmentation` and `video` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner, Result
+
+from streamfuse.cli.evaluate.tasks import detection, segmentation
+from streamfuse.cli.evaluate.video import video
+from streamfuse.engine.tasks import _yolo
+from streamfuse.errors import OutputError, UsageError
+from streamfuse.frames import Image
+from streamfuse.io.images import write_png
+from streamfuse.jobs.evaluating.detection import load_detector
+
+WIDTH, HEIGHT = 640, 480
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Ultralytics keeps its settings here, not in the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        _yolo()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A network whose every middle anchor sees a car, and nothing else."""
+    torch.manual_seed(0)
+    model = _yolo()("yolov8n.yaml")
+    head = model.model.model[-1]
+    with torch.no_grad():
+        for box, score in zip(head.cv2, head.cv3, strict=True):
+            for layer in (box[-1], score[-1]):
+                layer.weight.zero_()
+                layer.bias.zero_()
+            score[-1].bias.fill_(-20.0)
+        head.cv3[1][-1].bias[2] = 0.0
+    model.model.names |= {0: "person", 1: "bicycle", 2: "car"}
+    path = tmp_path / "cars.pt"
+    model.save(path)
+    return path
+
+
+def call(*words: object) -> Result:
+    """Call a command of the group; what it raises is raised."""
+    app = typer.Typer()
+    for command in (detection, segmentation, video):
+        app.command(command.__name__)(command)
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+def picture(path: Path, level: int, *, size_wh: tuple[int, int] = (8, 6)) -> None:
+    """A grey image of one level."""
+    path.parent.mkdir(exist_ok=True)
+    write_png(path, Image.from_gray(np.full(size_wh[::-1], level, np.uint8)))
+
+
+def test_a_real_detector_is_scored_on_the_labels_of_what_it_sees(weights: Path, tmp_path: Path) -> None:
+    """Labels made of a network's own detections score 1; classes that it does not know are told."""
+    for folder in ("visible", "fused"):
+        picture(tmp_path / folder / "a.png", 90, size_wh=(WIDTH, HEIGHT))
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    (found,) = load_detector(weights).run([image], pair_ids=[0])
+    assert found
+    (tmp_path / "labels").mkdir()
+    counted = found[:100]  # more of one class in an image do not count
+    shares = np.array([d.box_xyxy for d in counted]) / [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    low, high = shares[:, :2], shares[:, 2:]
+    rows = np.hstack([(low + high) / 2, high - low])
+    (tmp_path / "labels" / "a.txt").write_text(
+        "\n".join("2 " + " ".join(map(str, row)) for row in rows.tolist())
+    )
+    words = ("--labels", tmp_path / "labels", "--weights", weights)
+    result = call(
+        "detection", "--images", tmp_path / "visible", "--images", tmp_path / "fused", *words,
+        "--json", tmp_path / "scores.json",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert "AP50_95" in result.stdout
+    sets = json.loads((tmp_path / "scores.json").read_text())["sets"]
+    assert list(sets) == ["visible", "fused"]
+    assert sets["fused"]["mean"] == pytest.approx({"mAP50": 1, "mAP70": 1, "mAP90": 1, "mAP50_95": 1})
+    assert sets["fused"]["classes"]["person"] == dict.fromkeys(("AP50", "AP70", "AP90", "AP50_95"))
+    with pytest.raises(UsageError, match="knows no tram or ship"):
+        call("detection", "--images", tmp_path / "fused", *words, "--classes", "tram, ship")
+
+
+def test_segmentation_prints_a_table_or_json(tmp_path: Path) -> None:
+    """The table names means and classes, the notes what is in no mean; `-` is standard output."""
+    picture(tmp_path / "labels" / "a.png", 1)
+    picture(tmp_path / "maps" / "a.png", 1)
+    words = (
+        "segmentation",
+        "--predicted",
+        tmp_path / "maps",
+        "--labels",
+        tmp_path / "labels",
+        "--classes",
+        2,
+    )
+    table = call(*words)
+    assert [line.split() for line in table.stdout.splitlines()[2:]] == [
+        ["mIoU", "1.000"],
+        ["accuracy", "1.000"],
+        ["class", "0", "-"],
+        ["class", "1", "1.000"],
+    ]
+    assert table.stderr == "streamfuse: maps: no pixel of the classes 0; they are not in the mean\n"
+    assert json.loads(call(*words, "--json", "-").stdout)["sets"]["maps"]["mean"] == {
+        "mIoU": 1,
+        "accuracy": 1,
+    }
+
+
+def test_video_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+    """A fused video that pumps by 10 levels over sources that stand still."""
+    for number in range(4):
+        picture(tmp_path / "v" / f"{number}.png", 100)
+        picture(tmp_path / "i" / f"{number}.png", 100)
+        picture(tmp_path / "pumping" / f"{number}.png", 100 + 10 * (number % 2))
+    words = (
+        "video",
+        "--visible",
+        tmp_path / "v",
+        "--infrared",
+        tmp_path / "i",
+        "--fused",
+        tmp_path / "pumping",
+    )
+    result = call(*words, "--json", tmp_path / "out" / "video.json")
+    (row,) = [line.split() for line in result.stdout.splitlines() if line.startswith("pumping")]
+    assert row[1:] == ["10.000", "10.000", "0.000", "10.000", "10.000", "0.000"]
+    (measured,) = json.loads((tmp_path / "out" / "video.json").read_text())["sets"].values()
+    assert measured["mean"] == {"flicker": 10, "jitter": 10, "SD": 0}
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    """A folder in the place of the file is an error, though the inputs are missing too."""
+    with pytest.raises(OutputError, match="is a folder"):
+        call(
+            "video", "--visible", tmp_path / "v", "--infrared", tmp_path / "i", "--fused", tmp_path / "f",
+            "--json", tmp_path,
+        )  # fmt: skip
