@@ -20,8 +20,11 @@ def fuse(  # noqa: PLR0913, PLR0917 - one parameter for each option of the comma
     infrared: Annotated[Path, typer.Option(help="The infrared side, of the same kind.")],
     out: Annotated[Path, typer.Option(help="Folder, .png or .mp4 to write, after the inputs' kind.")],
     mode: Annotated[
-        Literal["stream", "reference"],
-        typer.Option(help="stream: clamp and round, for video; reference: exactly as published."),
+        Literal["stream", "steady", "reference"],
+        typer.Option(
+            help="stream: the fused levels as they are; steady: stretched to full contrast, videos without "
+            "flicker; reference: exactly as published."
+        ),
     ] = "stream",
     model: Annotated[str, typer.Option(help="Fusion network.")] = "grdb",
     weights: Annotated[str, typer.Option(help="`default`, a name of `weights list`, or a path.")] = "default",

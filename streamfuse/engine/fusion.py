@@ -16,6 +16,7 @@ from typing import Any, Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from streamfuse.core.steady import SteadyContrast
 from streamfuse.engine.backends.base import Backend, Precision
 from streamfuse.engine.backends.choosing import open_backend
 from streamfuse.engine.backends.graph import Recipe
@@ -42,6 +43,9 @@ class Mode(enum.StrEnum):
 
     STREAM = "stream"
     """Clamp and round: a pixel depends on its neighbourhood only, so video does not flicker."""
+    STEADY = "steady"
+    """As ``stream``, then stretched: an image alone by its own extremes, the frames of a video by limits
+    that follow theirs slowly (:class:`streamfuse.engine.video.VideoFusion`)."""
     REFERENCE = "reference"
     """As published, in float32: each RGB image is stretched by its own extremes, then truncated."""
 
@@ -143,6 +147,7 @@ class FusionEngine:
 
         - A YUV420P (or GRAY8) visible image gives the same form, range and matrix: its luma is fused, its
           chroma planes are passed on, not copied.
+        - In ``steady`` mode each image is a scene of its own; its chroma is stretched as its luma is.
         - An RGB24 visible image gives RGB24.
         - In ``reference`` mode, which is defined on RGB, everything becomes RGB24 first and stays it.
         - Without an infrared image the visible one itself is given back, in either mode.
@@ -169,7 +174,8 @@ class FusionEngine:
                 groups[base.spec].append(_Job(index, base, infrared))
         for spec, jobs in groups.items():
             for job, plane in zip(jobs, self._fuse_group(_recipe(spec, mode), jobs), strict=True):
-                fused[job.index] = Image(spec, (plane, *job.visible.planes[1:]))
+                image = Image(spec, (plane, *job.visible.planes[1:]))
+                fused[job.index] = _stretched_alone(image) if mode is Mode.STEADY else image
         return fused
 
     def close(self) -> None:
@@ -210,6 +216,12 @@ def _as_rgb(image: Image) -> Image:
 
     spec = ImageSpec(format=PixelFormat.RGB24, size_wh=image.spec.size_wh, matrix=image.spec.matrix)
     return Image(spec, (image_to_rgb(image),))
+
+
+def _stretched_alone(image: Image) -> Image:
+    from streamfuse.core.tone import stretched, survey  # noqa: PLC0415 - numba, needed for nothing else here
+
+    return stretched(image, SteadyContrast().limits(survey(image), 0))
 
 
 def _recipe(visible: ImageSpec, mode: Mode) -> Recipe:

@@ -12,6 +12,7 @@ from typing import Protocol
 from streamfuse.clock import NS_PER_S
 from streamfuse.core.thermal import SteadyAgc
 from streamfuse.engine.fusion import FusionEngine
+from streamfuse.engine.video import VideoFusion
 from streamfuse.errors import OutputError, SourceError, SourceTruncatedError, UsageError
 from streamfuse.frames import Image, PixelFormat, StreamName
 from streamfuse.io.encode import VideoWriter
@@ -85,11 +86,12 @@ def _skew_ns(a: SourceFrame, b: SourceFrame) -> int:
 def _fuse_all(
     job: FuseJob, engine: FusionEngine, pairs: Iterator[VideoPair], target: _Target, count: _Count
 ) -> None:
+    video = VideoFusion(engine, job.mode)
     with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers:
         sink = WriteBehind(writers, target.write, waiting=2 * job.batch)
         for batch in read_ahead(readers, _batches(pairs, job.batch)):
             matched = [(visible, infrared) for visible, infrared in batch if infrared is not None]
-            images = engine.fuse_images([(v.image, i.image) for v, i in matched], job.mode)
+            images = video.fuse([(v.image, i.image) for v, i in matched], [v.pts_ns for v, _ in matched])
             for (visible, _), image in zip(matched, images, strict=True):
                 sink.put(SourceFrame(image=image, pts_ns=visible.pts_ns))
             count.add(batch)

@@ -20,6 +20,7 @@ from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.config.rig import load_rig
 from streamfuse.core.thermal import SteadyAgc
 from streamfuse.engine.fusion import FusionEngine, Mode
+from streamfuse.engine.video import VideoFusion
 from streamfuse.frames import ColorRange, Detection, Frame, FramePair, Image, ImageSpec, PixelFormat
 from streamfuse.geometry.gray import gray8
 from streamfuse.geometry.warp import Registration
@@ -53,6 +54,7 @@ class Compute:
         self.engine = FusionEngine.load(
             fusion.model, weights=fusion.weights, backend=fusion.backend, precision=fusion.precision
         )
+        self._video = VideoFusion(self.engine, Mode(fusion.mode))
         self._registration = Registration(
             load_rig(plan.config.rig).H_visible_from_infrared,
             visible_size_wh=plan.visible.spec.size_wh,
@@ -75,7 +77,7 @@ class Compute:
         took = _StopWatch(self._clock)
         sources = [self._registered(pair) for pair in pairs]
         took.lap("register")
-        images = self.engine.fuse_images(sources, mode=Mode.STREAM)
+        images = self._video.fuse(sources, [pair.base.capture_ns for pair in pairs])
         took.lap("fuse")
         found: Sequence[tuple[Detection, ...]] = [() for _ in images]
         if self._detect is not None:
