@@ -57,14 +57,16 @@ class GrdbEdgeFusion(nn.Module):
             (B, 1, H, W), fused luma; a little outside 0..1 where a correction overshoots.
         """
         height, width = visible_luma.shape[-2:]
-        if height % 2 or width % 2:
-            even = (0, width % 2, 0, height % 2)
-            padded = (functional.pad(image, even, mode="replicate") for image in (visible_luma, infrared))
-            return self.forward(*padded)[..., :height, :width]
+        # Without a branch on the size, so that tracing the network keeps it good for every size.
+        even = (0, width % 2, 0, height % 2)
+        visible_luma, infrared = (
+            functional.pad(image, even, mode="replicate") for image in (visible_luma, infrared)
+        )
         streams = (self.visible, visible_luma), (self.infrared, infrared)
         x = torch.cat([encode(functional.pixel_unshuffle(image, 2)) for encode, image in streams], dim=1)
         for layer in self.decoder:
             x = functional.leaky_relu(layer(x), _SLOPE)
         mix, correction = functional.pixel_shuffle(self.head(x), 2).float().chunk(2, dim=1)
         weight = torch.sigmoid(mix)
-        return weight * visible_luma + (1 - weight) * infrared + torch.tanh(correction) / 2
+        fused = weight * visible_luma + (1 - weight) * infrared + torch.tanh(correction) / 2
+        return fused[..., :height, :width]

@@ -13,13 +13,17 @@ an edge, so a network may add a grid or flip fine detail for free. Two further t
                                           S = the source that has the larger |d| at that pixel
     checker = mean max(0, |c F| - max(|c V|, |c I|))               c = [[1, -1], [-1, 1]]
 
-A maximum also throws away what the darker source says about contrast. Two more terms ask for it, from
-:mod:`streamfuse.nets.similarity`::
+A maximum also throws away what the darker source says about contrast. Three more terms ask for it, the
+first two by :mod:`streamfuse.nets.similarity`::
 
     structure   = 1 - (SSIM(F, V) + SSIM(F, I)) / 2
-    correlation = 1 - (r(F - I, V) + r(F - V, I)) / 2              r = Pearson's correlation of a crop
+    correlation = 1 - (r(F' - I', V') + r(F' - V', I')) / 2        r = Pearson's correlation of a crop,
+                                                                   X' = X in means of 8x8 pixels
+    contrast    = mean max(0, max(std V, std I) - std F)           std of a crop
 
-All four are off in :data:`PUBLISHED_WEIGHTS`, and a term that is off is not computed.
+Correlation looks at coarse means only: at every pixel it would ask for the sum of both edges, where
+texture and detail ask for the stronger one. All five are off in :data:`PUBLISHED_WEIGHTS`, and a term that
+is off is not computed.
 """
 
 from __future__ import annotations
@@ -37,6 +41,10 @@ from streamfuse.nets.similarity import correlation_of_differences, structural_si
 __all__ = ["PUBLISHED_WEIGHTS", "FusionLoss", "LossWeights", "fusion_loss", "sobel_magnitude"]
 
 
+_COARSE_PX = 8
+"""Side of the squares whose means the correlation term compares."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossWeights:
     """How much each term counts.
@@ -52,6 +60,7 @@ class LossWeights:
     checker: float = 0.0
     structure: float = 0.0
     correlation: float = 0.0
+    contrast: float = 0.0
 
     def __post_init__(self) -> None:
         values = asdict(self)
@@ -145,7 +154,13 @@ def _structure(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
 
 
 def _correlation(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    return 1 - correlation_of_differences(fused, visible, infrared) / 2
+    coarse = (functional.avg_pool2d(image, _COARSE_PX) for image in (fused, visible, infrared))
+    return 1 - correlation_of_differences(*coarse) / 2
+
+
+def _contrast(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    of_fused, of_visible, of_infrared = (image.std(dim=(1, 2, 3)) for image in (fused, visible, infrared))
+    return functional.relu(torch.maximum(of_visible, of_infrared) - of_fused).mean()
 
 
 _TERMS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
@@ -156,6 +171,7 @@ _TERMS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyT
         "checker": _checker,
         "structure": _structure,
         "correlation": _correlation,
+        "contrast": _contrast,
     }
 )
 """Every term by the name of its weight; each takes (fused, visible, infrared)."""

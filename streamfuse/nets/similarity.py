@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = ["MIN_SIDE_PX", "correlation_of_differences", "structural_similarity"]
 
@@ -61,11 +60,20 @@ def _correlation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _window_means(planes: Tensor) -> Tensor:
-    """Gaussian means of every channel over whole windows, (B, C, H, W) to (B, C, H - 10, W - 10)."""
-    offsets = torch.arange(MIN_SIDE_PX, device=planes.device, dtype=planes.dtype) - MIN_SIDE_PX // 2
+    """Gaussian means of every channel over whole windows, (B, C, H, W) to (B, C, H - 10, W - 10).
+
+    Two products with band matrices: for crops many times faster than a convolution of one channel.
+    """
+    rows, columns = (_band(side, like=planes) for side in planes.shape[-2:])
+    return rows @ planes @ columns.mT
+
+
+def _band(side: int, *, like: Tensor) -> Tensor:
+    """The Gaussian window at every place where it fits a line of ``side`` pixels, (side - 10, side)."""
+    offsets = torch.arange(MIN_SIDE_PX, device=like.device, dtype=like.dtype) - MIN_SIDE_PX // 2
     kernel = torch.exp(-(offsets**2) / (2 * _SIGMA_PX**2))
-    kernel = kernel / kernel.sum()
-    stacked = planes.flatten(0, 1).unsqueeze(1)
-    across = functional.conv2d(stacked, kernel.view(1, 1, 1, -1))
-    both = functional.conv2d(across, kernel.view(1, 1, -1, 1))
-    return both.view(*planes.shape[:2], *both.shape[-2:])
+    places = side - MIN_SIDE_PX + 1
+    band = torch.zeros(places, side, device=like.device, dtype=like.dtype)
+    for shift, share in enumerate(kernel / kernel.sum()):
+        band.diagonal(shift).fill_(share)
+    return band

@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from streamfuse.nets.losses import PUBLISHED_WEIGHTS, LossWeights, fusion_loss, sobel_magnitude
 
-ALL_TERMS = LossWeights(intensity=2, texture=3, detail=5, checker=7, structure=11, correlation=13)
+ALL_TERMS = LossWeights(
+    intensity=2, texture=3, detail=5, checker=7, structure=11, correlation=13, contrast=17
+)
 
 
 def image(seed: int = 0, side: int = 16) -> Tensor:
@@ -99,6 +101,22 @@ def test_detail_follows_the_source_with_the_larger_step() -> None:
     assert float(term("detail", weak, weak, strong)) > 0
 
 
+def test_contrast_is_free_above_that_of_both_sources() -> None:
+    """Only less contrast than the stronger source costs, and by how much less."""
+    strong, weak = image(1), image(2) * 0.5
+    assert float(term("contrast", strong, weak, strong)) == 0
+    less = strong.std(dim=(1, 2, 3)) - weak.std(dim=(1, 2, 3))
+    assert float(term("contrast", weak, weak, strong)) == pytest.approx(float(less.mean()), rel=1e-5)
+
+
+def test_correlation_does_not_see_fine_detail() -> None:
+    """A change that leaves the means of 8x8 squares alone is free."""
+    visible, infrared, fused = (image(seed) for seed in (7, 8, 9))
+    grid = 0.1 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8)
+    of_fused, of_grid = (float(term("correlation", x, visible, infrared)) for x in (fused, fused + grid))
+    assert of_grid == pytest.approx(of_fused, abs=1e-5)
+
+
 @pytest.mark.parametrize("wrong", [{"texture": -1.0}, {"detail": float("nan")}, {"checker": float("inf")}])
 def test_weights_refuse_numbers_that_make_no_sense(wrong: dict[str, float]) -> None:
     """Negative and non-finite weights are refused by name."""
@@ -115,7 +133,7 @@ def test_weights_refuse_to_be_all_zero() -> None:
 def test_gradient_reaches_the_fused_image_from_every_term() -> None:
     """Each term alone moves the fused image."""
     for name in asdict(ALL_TERMS):
-        fused = image(4).requires_grad_()
-        term(name, fused, image(5) * 0.1, image(6) * 0.1).backward()
+        fused = (image(4) * 0.6).requires_grad_()
+        term(name, fused, image(5), image(6) * 0.1).backward()
         assert fused.grad is not None
         assert fused.grad.abs().sum() > 0, name

@@ -16,6 +16,9 @@ from streamfuse.jobs.training.events import file_header, scalars_record
 __all__ = ["LossLog"]
 
 
+_PLACE = frozenset({"step", "round", "stage"})
+
+
 class LossLog:
     """Appends each step to ``losses.jsonl`` and to TensorBoard's event file; a context manager.
 
@@ -39,13 +42,13 @@ class LossLog:
         except OSError as error:
             raise OutputError(f"cannot write {error.filename}: {error.strerror}") from error
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Add the entry of one step; ``step`` counts from 1.
+    def write(self, step: int, values: Mapping[str, float], *, stage: str, round: int) -> None:
+        """Add the entry of one step; ``step`` counts from 1, as ``round`` does.
 
         Raises:
             OutputError: the disk is full.
         """
-        entry = {"step": step, **values}
+        entry = {"step": step, "round": round, "stage": stage, **values}
         try:
             self._lines.write(_line(entry))
             self._events.write(_record(entry, UtcLabel.read().utc_ns))
@@ -67,7 +70,7 @@ def _line(entry: Mapping[str, Any]) -> bytes:
 
 
 def _record(entry: Mapping[str, Any], utc_ns: int) -> bytes:
-    values = {f"loss/{name}": value for name, value in entry.items() if name != "step"}
+    values = {f"{entry['stage']}/{name}": value for name, value in entry.items() if name not in _PLACE}
     return scalars_record(entry["step"], values, utc_ns=utc_ns)
 
 
