@@ -75,7 +75,7 @@ class FusionEngine:
         """Load a network and choose what runs it.
 
         Args:
-            model: name of a network in the registry.
+            model: name of a network in the registry, or of a family of them; the weights decide which.
             weights: ``default``, a name of the weights store, or a path to a safetensors file.
             backend: ``auto`` (CUDA, else OpenVINO, else torch on the CPU), ``torch-cuda``, ``openvino``
                 or ``torch``.
@@ -86,10 +86,10 @@ class FusionEngine:
             WeightsError: the weights are missing, damaged or of another network.
             MachineError: no backend works.
         """
-        spec = network_spec(model)
-        if (spec.visible_channels, spec.infrared_channels, spec.size_multiple) != (1, 1, 1):
-            raise UsageError(f"the engine runs networks that fuse luma of any size; {model!r} does not")
         found = resolve(weights, model=model)
+        spec = network_spec(found.card.architecture)
+        if (spec.visible_channels, spec.infrared_channels, spec.size_multiple) != (1, 1, 1):
+            raise UsageError(f"the engine runs networks that fuse luma of any size; {spec.name!r} does not")
         opened, why = open_backend(backend, load_network(found), precision=precision)
         return cls(opened, why=why, weights=found)
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from streamfuse.engine.weightscard import WeightsCard
 from streamfuse.errors import OutputError, UsageError, WeightsError
 from streamfuse.nets.published import KNOWN_FILES, from_published
-from streamfuse.nets.registry import build, network_names, serves
+from streamfuse.nets.registry import build, network_names, network_spec, serves
 
 __all__ = [
     "WeightsFile",
@@ -90,15 +90,20 @@ def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
         model: network that the weights must be of, or the family of that network.
 
     Raises:
+        UsageError: there is no such model.
         WeightsError: nothing is found, the file is a pickle, is damaged, has no card, or belongs to
             another architecture.
     """
+    network_spec(model)
     path = _locate(str(name_or_path), model)
     found = verify(path)
-    if not _fits(found.card.architecture, model):
+    architecture = found.card.architecture
+    if architecture not in network_names():
+        raise WeightsError(f"{path} holds weights of {architecture!r}, which is no fusion network")
+    if not serves(architecture, model):
         raise WeightsError(
-            f"{path} holds weights of {found.card.architecture!r}, but the model is {model!r}; "
-            f"set `model: {found.card.architecture}` or choose other weights"
+            f"{path} holds weights of {architecture!r}, but the model is {model!r}; "
+            f"set `model: {architecture}` or choose other weights"
         )
     return found
 
@@ -234,11 +239,6 @@ def read_torch_file(path: Path, *, device: str = "cpu") -> object:
 def card_path(path: Path) -> Path:
     """Where the card of a weights file lies."""
     return path.with_suffix(".json")
-
-
-def _fits(architecture: str, model: str) -> bool:
-    """Whether weights of an architecture may run as ``model``; one that is no fusion network never does."""
-    return architecture in network_names() and serves(architecture, model)
 
 
 def _locate(name: str, model: str) -> Path:

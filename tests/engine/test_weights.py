@@ -27,6 +27,7 @@ from streamfuse.engine.weights import (
 from streamfuse.engine.weightscard import WeightsCard
 from streamfuse.errors import OutputError, UsageError, WeightsError
 from streamfuse.nets.grdb import GrdbFusion
+from streamfuse.nets.grdb_edge import GrdbEdgeFusion
 from streamfuse.nets.published import published_key_map
 
 FACTS = {"architecture": "grdb", "data": "none", "licence": "MIT", "made_by": "a test", "source": "nothing"}
@@ -142,10 +143,30 @@ def test_a_renamed_pickle_is_refused(checkpoint: Path, tmp_path: Path) -> None:
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     """The error names both and how to mend it."""
-    facts = FACTS | {"architecture": "other"}
+    path = write_weights(tmp_path / "a.safetensors", GrdbFusion().state_dict(), **FACTS).path
+    with pytest.raises(WeightsError, match="'grdb', but the model is 'grdb-edge'; set `model: grdb`"):
+        resolve(path, model="grdb-edge")
+
+
+def test_weights_of_no_fusion_network_are_refused(tmp_path: Path) -> None:
+    """A segmentation network lies in the same store and is told from the others."""
+    facts = FACTS | {"architecture": "banet"}
     path = write_weights(tmp_path / "a.safetensors", GrdbFusion().state_dict(), **facts).path
-    with pytest.raises(WeightsError, match="'other', but the model is 'grdb'"):
+    with pytest.raises(WeightsError, match="'banet', which is no fusion network"):
         resolve(path)
+
+
+def test_weights_of_a_family_serve_whoever_asks_for_the_family(tmp_path: Path) -> None:
+    """The half-resolution network is of the family grdb; the weights say which network is built."""
+    facts = FACTS | {"architecture": "grdb-edge"}
+    path = write_weights(tmp_path / "a.safetensors", GrdbEdgeFusion().state_dict(), **facts).path
+    assert isinstance(load_network(resolve(path, model="grdb")), GrdbEdgeFusion)
+
+
+def test_an_unknown_model_is_answered_with_the_nearest() -> None:
+    """Before any weights are looked for."""
+    with pytest.raises(UsageError, match="did you mean 'grdb'"):
+        resolve("default", model="gdrb")
 
 
 def test_weights_that_do_not_fit_their_architecture_are_refused(tmp_path: Path) -> None:
