@@ -1,6 +1,6 @@
 """How steady, and how full of contrast, each output mode is on video.
 
-    python benchmarks/steadiness.py --data $STREAMFUSE_DATA/m3svd/video --keep /tmp/steadiness --out out.json
+    python benchmarks/steadiness.py --keep runs/steadiness
 
 Each scene goes through the network once (OpenVINO, the precision of this CPU) and is kept, not stretched, in
 16 bits; every mode then ends the same numbers in its own way. ``reference`` ends them as published: RGB,
@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime as dt
 import itertools
-import json
-import platform
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 import torch
+from _common import data_folder, markdown_table, run, write_results
 from matplotlib.figure import Figure
 from video_scenes import REAL, SCENES, Moment
 
@@ -168,18 +167,19 @@ def plot(scene: str, bright: Mapping[str, list[float]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def table(scenes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def table(scenes: Mapping[str, Mapping[str, Any]]) -> str:
     """The means as a Markdown table."""
-    yield "| scene | mode | flicker | worst | jitter | worst | SD | SD to reference |"
-    yield "|---|---|---|---|---|---|---|---|"
+    header = ["scene", "mode", "flicker", "worst", "jitter", "worst", "SD", "SD to reference", "target"]
+    rows = []
     for scene, modes in scenes.items():
         for mode, report in modes.items():
             mean, worst = report["mean"], report["worst"]
             ratio = mean["SD"] / modes["reference"]["mean"]["SD"] - 1
-            yield (
-                f"| {scene} | {mode} | {mean['flicker']:.3f} | {worst['flicker']:.3f} | {mean['jitter']:.4f} "
-                f"| {worst['jitter']:.3f} | {mean['SD']:.2f} | {ratio:+.1%} |"
-            )
+            numbers = [f"{mean['flicker']:.3f}", f"{worst['flicker']:.3f}", f"{mean['jitter']:.4f}"]
+            numbers += [f"{worst['jitter']:.3f}", f"{mean['SD']:.2f}", f"{ratio:+.1%}"]
+            judged = mode == "steady" and scene in REAL
+            rows.append([scene, mode, *numbers, ("met" if target_met(modes) else "missed") if judged else ""])
+    return markdown_table(header, rows, words=2)
 
 
 def target_met(modes: Mapping[str, Any]) -> bool:
@@ -195,7 +195,6 @@ def target_met(modes: Mapping[str, Any]) -> bool:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="How steady each output mode is on video.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with visible/ and infrared/ videos")
     parser.add_argument("--model", default="grdb")
     parser.add_argument("--weights", default="default", help="default, a name, or a path")
     parser.add_argument("--scenes", nargs="*", choices=SCENES, default=list(SCENES), metavar="SCENE")
@@ -203,7 +202,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", type=Path, required=True, help="folder for the fused luma (0.6 MB a frame) and the videos"
     )
-    parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    parser.add_argument(
+        "--results", type=Path, default=Path("benchmarks/results"), help="folder of the table"
+    )
     parser.add_argument("--plots", type=Path, help="folder for pictures of the brightness")
     return parser.parse_args()
 
@@ -211,6 +212,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure all scenes, write the JSON, print the table."""
     args = arguments()
+    data = data_folder() / "m3svd/video"
     weights = resolve(args.weights, model=args.model)
     network = Network(weights)
     scenes: dict[str, dict[str, Any]] = {}
@@ -219,7 +221,7 @@ def main() -> None:
     for scene in args.scenes:
 
         def moments(scene: str = scene) -> Iterator[Moment]:
-            return itertools.islice(SCENES[scene](args.data), args.frames)
+            return itertools.islice(SCENES[scene](data), args.frames)
 
         some = f"-{args.frames}" if args.frames else ""
         kept = args.keep / f"{scene}-{weights.card.sha256[:12]}{some}.npy"
@@ -230,16 +232,16 @@ def main() -> None:
         scenes[scene] = {mode: {"mean": r.mean(), "worst": r.worst()} for mode, r in reports.items()}
         if args.plots:
             plot(scene, bright, args.plots / f"{weights.card.name}-{scene}.png")
+    name = weights.card.name
     account = {
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "machine": platform.machine(),
-        "weights": {"name": weights.card.name, "sha256": weights.card.sha256},
+        "weights": {"name": name, "sha256": weights.card.sha256},
         "scenes": scenes,
         "target_met": {scene: target_met(modes) for scene, modes in scenes.items() if scene in REAL},
+        "commands": [shlex.join(["python", *sys.argv])],
     }
-    args.out.write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.writelines(f"{line}\n" for line in table(scenes))
+    title = f"Weights {name}; means and worst frames, in grey levels of 0..255 per frame.\n\n"
+    write_results(args.results, f"steadiness-{name}", account=account, text=title + table(scenes))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from streamfuse.core.steady import SteadyContrast
+from streamfuse.core.steady import Limits, SteadyContrast
 from streamfuse.engine.fusion import FusionEngine, Mode, Pair
-from streamfuse.frames import Image
+from streamfuse.frames import Image, ImageSpec
 
 __all__ = ["VideoFusion"]
 
@@ -21,6 +21,22 @@ class VideoFusion:
         self._engine = engine
         self._mode = mode
         self._contrast = SteadyContrast()
+
+    def warm_up(self, visible: ImageSpec, *, batch: int = 1) -> None:
+        """Compile now what the first frames of this kind would otherwise wait for.
+
+        Raises:
+            MachineError: the device cannot run it.
+        """
+        if self._mode is Mode.STEADY:
+            from streamfuse.core.tone import stretched, survey  # noqa: PLC0415 - numba, for this mode only
+
+            self._engine.warm_up(visible, batch=batch, mode=Mode.STREAM)
+            blank = Image.from_buffer(visible, bytearray(visible.nbytes))
+            survey(blank)
+            stretched(blank, Limits(low=0.0, high=128.0))
+        else:
+            self._engine.warm_up(visible, batch=batch, mode=self._mode)
 
     def fuse(self, pairs: Sequence[Pair], times_ns: Sequence[int]) -> list[Image]:
         """Fuse the next pairs; in which batches they come makes no difference.

@@ -142,3 +142,14 @@ def test_every_pair_needs_its_time(engine: FusionEngine) -> None:
     """Got and expected."""
     with pytest.raises(ValueError, match="a time for each of 2 pairs, got 1"):
         VideoFusion(engine, Mode.STEADY).fuse(breathing(2), [0])
+
+
+@pytest.mark.parametrize("spec", FORMS, ids=str)
+def test_warming_up_changes_nothing_of_what_follows(engine: FusionEngine, spec: ImageSpec) -> None:
+    """The blank image of the warm-up is no frame of the video."""
+    warmed, cold = (VideoFusion(engine, Mode.STEADY) for _ in range(2))
+    warmed.warm_up(spec)
+    pairs = [pair(60, 170, spec=spec)]
+    for first, second in zip(warmed.fuse(pairs, [0]), cold.fuse(pairs, [0]), strict=True):
+        for of_first, of_second in zip(first.planes, second.planes, strict=True):
+            np.testing.assert_array_equal(of_first, of_second)

@@ -66,7 +66,7 @@ class Compute:
         self._clock = clock
         self.batch = min(fusion.batch, self.engine.useful_batch or fusion.batch)
         """Pairs to take at once: more than the device gains by would only come out later."""
-        self.engine.warm_up(plan.visible.spec, batch=self.batch)
+        self._video.warm_up(plan.visible.spec, batch=self.batch)
 
     def close(self) -> None:
         """Release the device."""
