@@ -45,7 +45,7 @@ __all__ = [
     "write_weights",
 ]
 
-_DEFAULTS: Mapping[str, str] = MappingProxyType({"grdb": "grdb-content"})
+_DEFAULTS: Mapping[str, str] = MappingProxyType({"grdb": "grdb-edge", "grdb-edge": "grdb-edge"})
 """Shipped weights that ``default`` stands for, by model."""
 
 _SUFFIX = ".safetensors"

@@ -8,7 +8,8 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as PillowImage
+from PIL.Image import DecompressionBombError
+from PIL.PngImagePlugin import PngImageFile
 
 from streamfuse.core.boxes import IGNORE, Box, merge_boxes
 from streamfuse.errors import SourceError
@@ -97,12 +98,14 @@ def read_label_map(path: Path, *, classes: int) -> npt.NDArray[np.uint8]:
         SourceError: missing, not an image, cut short, with colours or 16 bits, or with other ids.
     """
     try:
-        with PillowImage.open(path) as image:
+        # The class itself: `PIL.Image.open` is exchanged by Ultralytics, where that is loaded, for one that
+        # goes to install a decoder when it does not know a file.
+        with PngImageFile(path) as image:
             image.load()
             mode, labels = image.mode, cast("npt.NDArray[np.uint8]", np.array(image))
     except FileNotFoundError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, DecompressionBombError) as error:
         raise SourceError(f"{path}: is no whole image ({error}); copy it again") from error
     if mode not in {"L", "P"}:
         raise SourceError(

@@ -33,17 +33,28 @@ def test_the_readme_python_block_runs() -> None:
 def test_every_command_in_the_readme_exists() -> None:
     """No document promises a command or an option that the program does not have."""
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
-    calls = re.findall(
-        r"(?:^|&& |/)streamfuse ((?:run|init|check|fuse|weights import)\b[^\n]*)", blocks, re.MULTILINE
-    )
-    assert len(calls) >= 7
+    known = "run|init|check|fuse|weights import|evaluate fusion|train fusion"
+    calls = re.findall(rf"(?:^|&& |/)streamfuse ((?:{known})\b[^\n]*)", blocks, re.MULTILINE)
+    assert len(calls) >= 9
     for call in calls:
-        name = re.match(r"weights import|\w+", call)
+        name = re.match(r"(?:weights|evaluate|train) \w+|\w+", call)
         assert name is not None
         page = CliRunner().invoke(app, [*name[0].split(), "--help"])
         assert page.exit_code == 0, call
         for option in re.findall(r"--[a-z-]+", call):
             assert option in page.output, f"{call}: {option}"
+
+
+def test_quoted_tables_are_the_results() -> None:
+    """A table in the documents is the one that its benchmark wrote."""
+    for page in (ROOT / "docs").glob("*.md"):
+        made = subprocess.run(
+            [sys.executable, str(ROOT / ".ci" / "result_tables.py"), str(page)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        assert made == page.read_text(encoding="utf-8"), page.name
 
 
 def test_the_links_in_the_documents_lead_somewhere() -> None:

@@ -179,7 +179,7 @@ def test_engine_tells_what_it_runs_on(engine: FusionEngine) -> None:
     assert engine.device
     assert engine.why == "openvino was asked for"
     assert engine.weights is not None
-    assert engine.weights.card.architecture == "grdb"
+    assert engine.weights.card.architecture == "grdb-edge"
 
 
 def test_unknown_model_is_refused() -> None:

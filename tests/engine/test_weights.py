@@ -58,7 +58,7 @@ def test_default_is_the_shipped_file_of_the_model() -> None:
     """``default`` needs no store, no data and no network."""
     found = resolve("default")
     assert found.path.parent == shipped_dir()
-    assert found.card.architecture == "grdb"
+    assert found.card.architecture == "grdb-edge"
 
 
 def test_every_shipped_file_has_a_true_card_and_loads() -> None:
@@ -107,7 +107,7 @@ def test_the_store_lists_the_users_files_before_the_shipped_ones(checkpoint: Pat
     import_published(checkpoint, "zebra")
     names = [found.card.name for found in list_weights()]
     assert names[0] == "zebra"
-    assert "grdb-content" in names[1:]
+    assert "grdb-edge" in names[1:]
 
 
 def test_a_path_is_taken_as_it_is(trained: WeightsFile) -> None:
@@ -118,10 +118,8 @@ def test_a_path_is_taken_as_it_is(trained: WeightsFile) -> None:
 
 def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest() -> None:
     """A typing slip names what was meant."""
-    with pytest.raises(
-        WeightsError, match=r"'grdb-contemt', known are: default, .*did you mean 'grdb-content'"
-    ):
-        resolve("grdb-contemt")
+    with pytest.raises(WeightsError, match=r"'grdb-egde', known are: default, .*did you mean 'grdb-edge'"):
+        resolve("grdb-egde")
 
 
 @pytest.mark.parametrize("name", ["a.pth", "folder/a.pt", "b.CKPT"])
@@ -196,7 +194,7 @@ def test_one_flipped_bit_is_found(trained: WeightsFile) -> None:
 def test_a_file_exchanged_after_it_was_found_is_not_loaded(trained: WeightsFile) -> None:
     """Loading checks the very bytes it loads."""
     found = resolve(trained.path)
-    trained.path.write_bytes(shipped_dir().joinpath("grdb-content.safetensors").read_bytes())
+    trained.path.write_bytes(shipped_dir().joinpath("grdb-edge.safetensors").read_bytes())
     with pytest.raises(WeightsError, match="damaged or was exchanged"):
         load_network(found)
 
@@ -281,7 +279,7 @@ def test_an_import_of_a_missing_file_says_so(tmp_path: Path) -> None:
         import_published(tmp_path / "nothing.pth", "mine")
 
 
-@pytest.mark.parametrize("name", ["default", "grdb-content", "../up", "A", "", "a b"])
+@pytest.mark.parametrize("name", ["default", "grdb-edge", "../up", "A", "", "a b"])
 def test_an_import_refuses_names_that_cannot_be_taken(checkpoint: Path, name: str) -> None:
     """Reserved and shipped names, paths and blanks are refused before anything is written."""
     with pytest.raises(UsageError, match="cannot be called"):

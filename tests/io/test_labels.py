@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -170,3 +172,20 @@ def test_label_maps_that_are_no_whole_images_are_refused(tmp_path: Path) -> None
     for size in (40, len(whole) // 2, len(whole) - 100):
         with pytest.raises(SourceError, match="is no whole image"):
             read_label_map(store(tmp_path / "cut.png", whole[:size]), classes=9)
+
+
+def test_a_file_that_is_no_image_is_refused_beside_ultralytics_too(tmp_path: Path) -> None:
+    """Ultralytics exchanges Pillow's opener for one that goes to install packages; ours stays what it is."""
+    path = tmp_path / "text.png"
+    path.write_text("no image", encoding="utf-8")
+    code = (
+        "import sys, pathlib, ultralytics\n"
+        "from streamfuse.errors import SourceError\n"
+        "from streamfuse.io.labels import read_label_map\n"
+        "try:\n    read_label_map(pathlib.Path(sys.argv[1]), classes=9)\n"
+        "except SourceError:\n    sys.exit(3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr

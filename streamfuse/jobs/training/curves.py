@@ -6,6 +6,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,17 @@ __all__ = ["draw_curves"]
 _POINTS = 400
 """Most points of a curve: each stands for the median of the steps around it."""
 
-Curve = tuple[list[int], list[float]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of a curve without a gap."""
+
+    round: int
+    steps: list[int]
+    values: list[float]
+
+
+Curve = list[Piece]
 
 
 def draw_curves(log: Path, picture: Path) -> None:
@@ -49,24 +60,28 @@ def draw_curves(log: Path, picture: Path) -> None:
 
 
 def _panels(log: Path) -> dict[str, dict[str, Curve]]:
-    """Steps and values of each loss, by stage."""
-    panels: dict[str, dict[str, Curve]] = defaultdict(lambda: defaultdict(lambda: ([], [])))
+    """Steps and values of each loss, by stage; between the rounds of a joint training a curve has a gap."""
+    panels: dict[str, dict[str, Curve]] = defaultdict(lambda: defaultdict(list))
     with log.open(encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
-            step, stage = entry.pop("step"), entry.pop("stage")
-            del entry["round"]
+            step, stage, number = (entry.pop(key) for key in ("step", "stage", "round"))
             for name, value in entry.items():
-                steps, values = panels[stage][name]
-                steps.append(step)
-                values.append(value)
+                pieces = panels[stage][name]
+                if not pieces or (pieces[-1].round != number and not name.startswith("validation")):
+                    pieces.append(Piece(round=number, steps=[], values=[]))
+                pieces[-1].steps.append(step)
+                pieces[-1].values.append(value)
     return panels
 
 
 def _draw(axes: Axes, curves: Mapping[str, Curve]) -> None:
-    for name, (steps, values) in curves.items():
+    for number, (name, pieces) in enumerate(curves.items()):
         marker = "o" if name.startswith("validation") else ""
-        axes.plot(*_thinned(steps, values), label=name, marker=marker, markersize=3, linewidth=1.2)
+        for piece in pieces:
+            label = name if piece is pieces[0] else None
+            (line,) = axes.plot(*_thinned(piece.steps, piece.values), label=label, color=f"C{number}")
+            line.set(marker=marker, markersize=3, linewidth=1.2)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right", fontsize="small")
 
