@@ -101,7 +101,7 @@ class Fusion(Block):
     """``grdb``: the lightweight network of SeAFusion."""
     weights: Weights = "default"
     """``default`` (shipped), the name of imported weights, or the path of a .safetensors file."""
-    mode: Literal["stream", "steady"] = "stream"
+    mode: Literal["stream", "steady"] = "steady"
     """``stream``: the fused levels as they are; ``steady``: stretched to full contrast, without flicker."""
     backend: Literal["auto", "openvino", "torch", "torch-cuda"] = "auto"
     """What computes it; ``auto`` takes CUDA where there is a GPU, else OpenVINO."""

@@ -45,7 +45,7 @@ __all__ = [
     "write_weights",
 ]
 
-_DEFAULTS: Mapping[str, str] = MappingProxyType({"grdb": "grdb-edge", "grdb-edge": "grdb-edge"})
+_DEFAULTS: Mapping[str, str] = MappingProxyType({"grdb": "grdb-fine", "grdb-edge": "grdb-fine"})
 """Shipped weights that ``default`` stands for, by model."""
 
 _SUFFIX = ".safetensors"

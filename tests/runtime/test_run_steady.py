@@ -10,7 +10,7 @@ import numpy as np
 from streamfuse.frames import Image
 from streamfuse.io.images import write_png
 
-STEADY = "fusion: {mode: steady}\n"
+STREAM = "fusion: {mode: stream}\n"
 
 
 def flat_images(folder: Path, count: int) -> None:
@@ -34,10 +34,10 @@ def contrasts(path: Path) -> list[float]:
 
 
 def test_a_run_in_steady_mode_records_full_contrast(world) -> None:
-    """The key in the pipeline file reaches the engine; nothing is dropped; every frame is stretched."""
+    """The mode of pipelines, unless the file says otherwise; nothing is dropped; every frame is stretched."""
     flat_images(world.folder, 9)
     found = {}
-    for mode, more in (("stream", ""), ("steady", STEADY)):
+    for mode, more in (("stream", STREAM), ("steady", "")):
         world.write_pipeline("every_frame", "visible", "infrared", more)
         code, words = world.run()
         assert code == 0, words
