@@ -147,6 +147,7 @@ def load_network(weights: WeightsFile) -> nn.Module:
         network = build(weights.card.architecture)
     except UsageError as error:
         raise WeightsError(f"{weights.path}: {error}") from error
+    _check_numbers(state, weights.path)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -176,6 +177,7 @@ def import_published(path: Path, name: str) -> WeightsFile:
             "and neither `default` nor the name of shipped weights"
         )
     state = from_published(_published_state(path))
+    _check_numbers(state, path)
     digest = hashlib.sha256(_read(path)).hexdigest()
     return write_weights(
         user_dir() / f"{name}{_SUFFIX}",
@@ -279,6 +281,15 @@ def _check(content: bytes, path: Path, card: WeightsCard) -> None:
             f"{path} is damaged or was exchanged: its sha256 is {digest[:12]}…, its card says "
             f"{card.sha256[:12]}…; import or train it again"
         )
+
+
+def _check_numbers(state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights with infinities or NaN: they make black pictures and no error."""
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(
+                f"{path}: {name} holds values that are no finite numbers; train or import it again"
+            )
 
 
 def _named_paths() -> dict[str, Path]:

@@ -146,7 +146,11 @@ def test_ctrl_c_stops_at_once_and_writes_nothing(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "no measuring processes in 60 s"
         time.sleep(0.02)  # polls what offers no event: processes of another program
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=5)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
     assert (process.returncode, out, err) == (130, b"", b"")
     # One that was being started when the signal came ends by itself, when it sees the end of its orders.
     assert not psutil.wait_procs(children, timeout=20)[1]

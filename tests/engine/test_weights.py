@@ -301,3 +301,12 @@ def test_the_store_follows_the_users_home_without_xdg(
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_dir() == tmp_path / ".local/share/streamfuse/weights"
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    """A NaN makes black pictures, so it is an error before the first of them."""
+    state = GrdbFusion().state_dict()
+    state["decoder.0.bias"][0] = float("nan")
+    path = write_weights(tmp_path / "a.safetensors", state, **FACTS).path
+    with pytest.raises(WeightsError, match=r"decoder\.0\.bias holds values that are no finite numbers"):
+        load_network(resolve(path))
