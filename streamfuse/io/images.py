@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ __all__ = [
     "SUFFIXES",
     "ImageFolderSource",
     "StemMatch",
+    "by_stem",
     "list_images",
     "match_stems",
     "read_gray",
@@ -69,11 +70,11 @@ class ImageFolderSource:
         self, folder: Path | str, *, stream: StreamName, stems: Sequence[str] | None = None, fps: float = 25.0
     ) -> None:
         self._label = f"{stream}: {folder}"
-        by_stem = _by_stem(Path(folder))
-        lacking = [stem for stem in stems or () if stem not in by_stem]
+        found = by_stem(list_images(Path(folder)))
+        lacking = [stem for stem in stems or () if stem not in found]
         if lacking:
             raise SourceError(f"{self._label}: holds no image {lacking[0]}; add it or leave its partner out")
-        self._paths = tuple(by_stem[stem] for stem in (by_stem if stems is None else stems))
+        self._paths = tuple(found[stem] for stem in (found if stems is None else stems))
         self._read = read_gray if stream is StreamName.INFRARED else read_image
         self._next = 0
         spec = self._read(self._paths[0]).spec
@@ -191,7 +192,7 @@ def match_stems(visible: Path, infrared: Path) -> StemMatch:
     Raises:
         SourceError: a folder is missing or empty, holds a stem twice, or no stem is in both.
     """
-    left, right = _by_stem(visible), _by_stem(infrared)
+    left, right = by_stem(list_images(visible)), by_stem(list_images(infrared))
     pairs = tuple((path, right[stem]) for stem, path in left.items() if stem in right)
     if not pairs:
         raise SourceError(
@@ -222,20 +223,25 @@ def _decode(path: Path, flags: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.ui
     return pixels  # type: ignore[return-value]  # the dtype was checked above
 
 
-def _by_stem(folder: Path) -> Mapping[str, Path]:
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by name without suffix, in the order given.
+
+    Raises:
+        SourceError: two have one stem, so that it is unclear which of them is meant.
+    """
     found: dict[str, Path] = {}
-    for path in list_images(folder):
+    for path in paths:
         if path.stem in found:
             raise SourceError(
-                f"{folder}: {found[path.stem].name} and {path.name} have one stem, so partners are unclear; "
-                "move one of them away"
+                f"{path.parent}: {found[path.stem].name} and {path.name} have one stem, so partners are "
+                "unclear; move one of them away"
             )
         found[path.stem] = path
     return found
 
 
-def _examples(by_stem: Mapping[str, Path]) -> str:
-    return ", ".join([path.name for path in by_stem.values()][:2])
+def _examples(images: Mapping[str, Path]) -> str:
+    return ", ".join([path.name for path in images.values()][:2])
 
 
 def _words(spec: ImageSpec) -> str:

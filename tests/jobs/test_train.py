@@ -6,11 +6,8 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
@@ -21,6 +18,8 @@ from streamfuse.jobs.train import train_fusion
 from streamfuse.jobs.training.run import TrainProgress
 from streamfuse.nets.losses import LossWeights
 from streamfuse.nets.registry import build
+
+pytestmark = pytest.mark.usefixtures("same_threads")
 
 CONFIGS = Path(__file__).parents[2] / "configs/train"
 
@@ -37,29 +36,6 @@ def on_progress(progress):
 
 train_fusion(load_training(sys.argv[1]), out_dir=Path(sys.argv[2]), on_progress=on_progress)
 """
-
-
-@pytest.fixture(autouse=True)
-def _same_threads() -> Iterator[None]:
-    """Give the number of threads back that a run sets."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def scenes(tmp_path: Path) -> Path:
-    """Six small pairs: structure in the visible image, a warm disc in the infrared one."""
-    rng = np.random.default_rng(0)
-    for stream in ("visible", "infrared"):
-        (tmp_path / "scenes" / stream).mkdir(parents=True)
-    for index in range(6):
-        visible = cv2.GaussianBlur(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8), (0, 0), 2)
-        infrared = np.full((40, 48), 40, np.uint8)
-        cv2.circle(infrared, (24, 20), 6 + index, 220, -1)
-        cv2.imwrite(str(tmp_path / f"scenes/visible/{index}.jpg"), visible)
-        cv2.imwrite(str(tmp_path / f"scenes/infrared/{index}.png"), infrared)
-    return tmp_path / "scenes"
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from streamfuse.config.training import load_training
 from streamfuse.engine.weights import resolve, verify
@@ -38,6 +36,8 @@ semantic:
   segmentation: {steps: 2, batch: 4}
 """
 
+pytestmark = pytest.mark.usefixtures("same_threads")
+
 RELEASED = (
     "semantic.fusion_network=fresh",
     "semantic.segmentation.restart_momentum=true",
@@ -62,14 +62,6 @@ def on_progress(progress):
 
 train_fusion(load_training(sys.argv[1]), out_dir=Path(sys.argv[2]), on_progress=on_progress)
 """
-
-
-@pytest.fixture(autouse=True)
-def _same_threads() -> Iterator[None]:
-    """Give the number of threads back that a run sets."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def draw_scene(folder: Path, index: int, *, labelled: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamfuse.errors import SourceError, UsageError
-from streamfuse.io.images import SUFFIXES, list_images
+from streamfuse.io.images import SUFFIXES, by_stem, list_images
 
 __all__ = ["Match", "Triple", "match_folders", "read_stems", "set_names"]
 
@@ -56,7 +56,7 @@ def match_folders(
         SourceError: a folder is missing, empty or holds a stem twice; an image is not in every
             folder, or none is.
     """
-    folders = {folder: _by_stem(folder) for folder in (*sources, *fused)}
+    folders = {folder: by_stem(list_images(folder)) for folder in (*sources, *fused)}
     held = dict.fromkeys(stem for folder in fused for stem in folders[folder])
     wanted = tuple(held if stems is None else stems)
     everywhere = set.intersection(*(set(images) for images in folders.values()))
@@ -115,18 +115,6 @@ def read_stems(path: Path) -> tuple[str, ...]:
     if not names:
         raise SourceError(f"{path}: is empty; write the names of images into it, one a line")
     return tuple(dict.fromkeys(name.stem if name.suffix.lower() in SUFFIXES else name.name for name in names))
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in list_images(folder):
-        if path.stem in found:
-            raise SourceError(
-                f"{folder}: {found[path.stem].name} and {path.name} have one stem, so partners are unclear; "
-                "move one of them away"
-            )
-        found[path.stem] = path
-    return found
 
 
 def _shortest_tail(own: tuple[str, ...], all_parts: Sequence[tuple[str, ...]]) -> str:

@@ -18,7 +18,7 @@ from streamfuse.config.training import PairFolder
 from streamfuse.errors import SourceError
 from streamfuse.frames import Image, PixelFormat, StreamName
 from streamfuse.geometry.gray import gray8
-from streamfuse.io.images import SUFFIXES, read_image
+from streamfuse.io.images import SUFFIXES, by_stem, read_image
 from streamfuse.io.media import VideoSource
 
 __all__ = ["Labeller", "Pair", "Plane", "load_pairs"]
@@ -98,7 +98,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         raise SourceError(
             f"{folder} is no folder; a training folder holds `visible` and `infrared` with equal stems"
         )
-    return {path.stem: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES | _VIDEOS}
+    return by_stem(path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES | _VIDEOS)
 
 
 def _chosen(folder: PairFolder, stems: Sequence[str]) -> list[str]:

@@ -15,21 +15,6 @@ from streamfuse.jobs.training.dataset import Plane, load_pairs
 from streamfuse.nets.color import rgb_to_ycrcb
 
 
-@pytest.fixture
-def scenes(tmp_path: Path) -> Path:
-    """Six small pairs: colours in the visible image, a warm disc in the infrared one."""
-    rng = np.random.default_rng(0)
-    for stream in ("visible", "infrared"):
-        (tmp_path / "scenes" / stream).mkdir(parents=True)
-    for index in range(6):
-        visible = cv2.GaussianBlur(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8), (0, 0), 2)
-        infrared = np.full((40, 48), 40, np.uint8)
-        cv2.circle(infrared, (24, 20), 6 + index, 220, -1)
-        cv2.imwrite(str(tmp_path / f"scenes/visible/{index}.png"), visible)
-        cv2.imwrite(str(tmp_path / f"scenes/infrared/{index}.png"), infrared)
-    return tmp_path / "scenes"
-
-
 def test_lists_choose_the_pairs(scenes: Path) -> None:
     """Names, exclusions and both ends work on the order by name; equal halves do not overlap."""
     (scenes / "names.txt").write_text("1\n3\n4")
@@ -93,6 +78,11 @@ def _other_size(scenes: Path) -> PairFolder:
     return PairFolder(path=scenes)
 
 
+def _stem_twice(scenes: Path) -> PairFolder:
+    (scenes / "visible/2.png").write_bytes((scenes / "visible/2.bmp").read_bytes())
+    return PairFolder(path=scenes)
+
+
 def _unknown_name(scenes: Path) -> PairFolder:
     (scenes / "names.txt").write_text("nobody")
     return PairFolder(path=scenes, names=scenes / "names.txt")
@@ -113,7 +103,8 @@ def _nothing_left(scenes: Path) -> PairFolder:
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (_no_partner, r"2\.png has no partner"),
+        (_no_partner, r"2\.bmp has no partner"),
+        (_stem_twice, r"2\.bmp and 2\.png have one stem"),
         (_unreadable, r"2\.png: is no whole image"),
         (_unreadable_video, r"clip\.mp4"),
         (_other_size, "2: visible is 48x40 but infrared is 50x40"),
@@ -149,7 +140,7 @@ def test_labelled_pairs_keep_their_colour(scenes: Path) -> None:
     assert pair.labels is not None
     assert pair.chroma is not None
     assert (pair.labels == 3).all()
-    rgb = cv2.cvtColor(cv2.imread(str(scenes / "visible/3.png")), cv2.COLOR_BGR2RGB)
+    rgb = cv2.cvtColor(cv2.imread(str(scenes / "visible/3.bmp")), cv2.COLOR_BGR2RGB)
     _, cr, cb = rgb_to_ycrcb(torch.from_numpy(rgb).movedim(2, 0)[None] / 255)
     exact = torch.cat((cr, cb), dim=1)[0] - 0.5
     np.testing.assert_allclose((pair.chroma - 128.0) / 255, exact, atol=0.51 / 255)
