@@ -92,6 +92,10 @@ class DropCause(enum.StrEnum):
 
     SKIPPED = "skipped"
     """The source could not be read as fast as it runs, and went on at the present (``realtime``)."""
+    CORRUPT = "corrupt"
+    """It arrived damaged, or leant on a damaged one, and could not be decoded."""
+    NETWORK = "network"
+    """A capture node on another machine took it, but it was dropped there or lost on the way."""
     SUPERSEDED = "superseded"
     """A newer frame was ready before the consumer took this one (``realtime``)."""
     ENGINE_BUSY = "engine_busy"

@@ -21,13 +21,13 @@ from streamfuse.config.fields import (
     LocalHostPort,
     Name,
     Off,
-    SourceUri,
     TaskWeights,
     Weights,
     absolute,
     split_host_port,
 )
 from streamfuse.config.overrides import with_overrides
+from streamfuse.config.sources import Sources
 from streamfuse.config.validate import validate
 from streamfuse.config.yamldoc import load_yaml
 from streamfuse.errors import ConfigError
@@ -35,17 +35,14 @@ from streamfuse.errors import ConfigError
 __all__ = [
     "Detect",
     "Fusion",
-    "InfraredSource",
     "JsonlSink",
     "Metrics",
     "PipelineConfig",
     "Record",
-    "Sources",
     "Sync",
     "Task",
     "Tasks",
     "Viewer",
-    "VisibleSource",
     "load_pipeline",
 ]
 
@@ -53,32 +50,13 @@ _LIVE: Final = re.compile(r"(rtsps?|rtmps?|rtp|udp|srt|tcp)://|/dev/")
 """Sources that give frames in their own time and cannot be made to wait."""
 
 
-class VisibleSource(Block):
-    """The visible camera."""
-
-    uri: SourceUri
-    """A video file, a folder of images, ``rtsp://…``, ``/dev/v4l/by-id/…`` or ``synthetic://…``."""
-
-
-class InfraredSource(Block):
-    """The infrared camera."""
-
-    uri: SourceUri
-    """As for the visible camera."""
-    format: Literal["auto", "gray8", "gray16"] = "auto"
-    """How its pixels are read: 8-bit grey, raw 16-bit counts, or ``auto``: as the source says."""
-
-
-class Sources(Block):
-    """The two cameras of the rig."""
-
-    visible: VisibleSource
-    infrared: InfraredSource
-
-
 class Sync(Block):
     """How frames become pairs."""
 
+    mode: Literal["base", "nearest", "exact", "hold", "slowest"] = "base"
+    """``base``: each base frame takes the nearest of the other stream; ``nearest``: likewise, but no frame is
+    shown twice; ``exact``: triggered cameras, equal times only; ``hold``: each base frame takes the newest at
+    once, without waiting; ``slowest``: as ``base``, and the slower stream is the base."""
     base: Literal["visible", "infrared"] = "visible"
     """The stream that sets the beat: one pair for each of its frames. Visible, as it has the most detail."""
     max_skew_ms: Literal["auto"] | Annotated[float, Field(gt=0, le=10_000)] = "auto"
@@ -92,6 +70,8 @@ class Sync(Block):
     """Milliseconds an infrared frame may be held: a thermal shutter closes for about 200."""
     offset_ms: Annotated[float, Field(ge=-60_000, le=60_000)] = 0.0
     """Milliseconds added to the infrared capture times: positive when they are stamped too early."""
+    estimate_offset: Literal["off", "report", "apply"] = "report"
+    """What is left of the offset, seen from the motion in both images: report it, or also take it out."""
 
 
 class Fusion(Block):
@@ -213,11 +193,6 @@ class PipelineConfig(Block):
 
 LATER: Final = frozenset(
     {
-        "sources.visible.palette",
-        "sources.infrared.agc",
-        "sources.infrared.palette",
-        "sources.infrared.palette-in",
-        "sources.infrared.radiometry",
         "tasks.detect.track=true",
         "tasks.detect.weights=default",
         "tasks.segment.weights=default",

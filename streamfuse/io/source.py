@@ -1,15 +1,17 @@
 """What a source is: something that yields the images of one stream, one after the other.
 
 A new kind of source is one class with the methods of :class:`Source`, in a file of its own, and one
-line in :mod:`streamfuse.io.sources`.
+line in :mod:`streamfuse.io.sources`; outside this package it is an entry point (docs/capture.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from streamfuse.frames import Image, ImageSpec
+from streamfuse.core.clockfit import Stamp
+from streamfuse.frames import DropCause, Image, ImageSpec
 
 __all__ = ["Source", "SourceFrame", "SourceInfo"]
 
@@ -39,10 +41,21 @@ class SourceFrame:
     image: Image
     pts_ns: int
     """Nanoseconds since the start of the source; rises from frame to frame."""
+    stamp: Stamp | None = None
+    """Its capture time by the best clock of a live source; None: only its arrival is known."""
+    shutter_closed: bool = False
+    """The camera says that it repeats an old image while it corrects itself (FFC)."""
+    lost: Mapping[DropCause, int] = field(default_factory=dict)
+    """Frames that the source knows to be missing between the one before and this, by cause."""
 
 
 class Source(Protocol):
-    """Yields images in order. Whoever opens it closes it."""
+    """Yields images in order. Whoever opens it closes it.
+
+    A live source belongs to one thread. Its constructor and :meth:`read` come back after the
+    configured timeout at the latest; a camera that does not answer is a :class:`SourceError`, after
+    which the source is closed and opened again.
+    """
 
     @property
     def info(self) -> SourceInfo:
@@ -56,7 +69,10 @@ class Source(Protocol):
         """
 
     def skip(self, count: int) -> None:
-        """Go on at frame number ``count``, so that a restarted worker does not repeat frames."""
+        """Go on at frame number ``count``, so that a restarted worker does not repeat frames.
+
+        Live sources have no past to skip; they do nothing.
+        """
 
     def close(self) -> None:
         """Release files and devices; may be called twice."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.config.rig import Rig, load_rig
+from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import UsageError
 from streamfuse.frames import ColorMatrix, ColorRange, ImageSpec, PixelFormat, StreamName
 from streamfuse.io.ring import ring_nbytes
@@ -61,10 +62,10 @@ class Plan:
         """What is known of one stream."""
         return self.visible if stream is StreamName.VISIBLE else self.infrared
 
-    def uri(self, stream: StreamName) -> str:
-        """Where one stream comes from."""
+    def camera(self, stream: StreamName) -> SourceConfig:
+        """Where one stream comes from, and how it is read."""
         sources = self.config.sources
-        return sources.visible.uri if stream is StreamName.VISIBLE else sources.infrared.uri
+        return sources.visible if stream is StreamName.VISIBLE else sources.infrared
 
     @property
     def shared_nbytes(self) -> int:
@@ -153,8 +154,12 @@ def make_plan(config: PipelineConfig, *, run_dir: Path, max_frames: int | None =
 
 
 def _probe(config: PipelineConfig, stream: StreamName) -> SourceInfo:
-    uris = {StreamName.VISIBLE: config.sources.visible.uri, StreamName.INFRARED: config.sources.infrared.uri}
-    with closing(open_source(uris[stream], stream=stream, partner_uri=uris[stream.other])) as source:
+    cameras: dict[StreamName, SourceConfig] = {
+        StreamName.VISIBLE: config.sources.visible,
+        StreamName.INFRARED: config.sources.infrared,
+    }
+    partner_uri = cameras[stream.other].uri
+    with closing(open_source(cameras[stream], stream=stream, partner_uri=partner_uri)) as source:
         return source.info
 
 

@@ -131,10 +131,10 @@ def test_a_device_link_keeps_its_name(folder: Path) -> None:
     [
         ("sources.visible.uri=", "sources.visible.uri: expected text, got nothing"),
         ("sources.visible.uri=0", "sources.visible.uri: expected text, got 0"),
-        ("sources.visible.format=gray8", 'sources.visible.format: unknown key "format"; expected uri'),
+        ("sources.visible.uir=a.mp4", 'sources.visible.uir: unknown key "uir"; did you mean "uri"?'),
         (
             "sources.infrared.agc=plateau",
-            'sources.infrared.agc: unknown key "agc": not in this version, remove it',
+            'sources.infrared.agc: expected a block of keys, got "plateau"',
         ),
         (
             "sources.infrared.format=grey16",

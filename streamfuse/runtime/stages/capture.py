@@ -38,7 +38,8 @@ def run(context: Context) -> None:
     """Read the source to its end, or until told to stop, and pass every frame on or count it."""
     stream = StreamName(context.role)
     plan = context.plan
-    with closing(open_source(plan.uri(stream), stream=stream, partner_uri=plan.uri(stream.other))) as source:
+    partner_uri = plan.camera(stream.other).uri
+    with closing(open_source(plan.camera(stream), stream=stream, partner_uri=partner_uri)) as source:
         _Capture(context, stream, source).run()
 
 
