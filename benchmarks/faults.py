@@ -1,0 +1,112 @@
+"""What breaks, and how long until it works again: runs every test marked ``fault`` and makes a table of them.
+
+    python benchmarks/faults.py
+
+The tests say what they break, what they promise and what they measured (``record_property``: ``fault``,
+``promise``, ``recovery_s``); a fault whose test was skipped or failed is in the table, too, as such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from _common import markdown_table, run, write_results
+
+from streamfuse.errors import PromiseError
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault, as the tests that cause it have seen it."""
+
+    what: str
+    promise: str
+    recovery_s: tuple[float, ...]
+    """Of every time that something came back; empty where nothing had to."""
+    outcome: str
+    """``survived``, ``failed`` or ``not run``."""
+    test: str
+
+
+def main() -> None:
+    """Run the tests, write ``faults.md`` and ``faults.json``."""
+    arguments = _parser().parse_args()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-m", "fault", *arguments.tests]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "faults.xml"
+        done = subprocess.run(  # noqa: S603 - our own tests
+            [*command, f"--junitxml={report}"], stdout=sys.stderr, cwd=ROOT, check=False
+        )
+        faults = read_report(report)
+    typed = f"python benchmarks/faults.py {' '.join(arguments.tests)}".strip()
+    account = {"commands": [typed], "faults": [asdict(fault) for fault in faults]}
+    write_results(arguments.out, "faults", account=account, text=table(faults))
+    if done.returncode:
+        raise PromiseError(f"pytest ended with {done.returncode}: a fault was not survived; see above")
+
+
+def read_report(report: Path) -> list[Fault]:
+    """The faults in a JUnit report of pytest; several tests of one fault are one row."""
+    cases: dict[str, list[ET.Element]] = defaultdict(list)
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it a moment ago
+        cases[_property(case, "fault") or str(case.get("name"))].append(case)
+    return [_fault(what, found) for what, found in sorted(cases.items())]
+
+
+def table(faults: list[Fault]) -> str:
+    """The faults as a Markdown table."""
+    header = ("fault", "promise", "result", "recovery (s): median", "longest", "times")
+    return markdown_table(header, [_row(fault) for fault in faults], words=3)
+
+
+def _row(fault: Fault) -> tuple[str, ...]:
+    times = fault.recovery_s
+    numbers = (f"{median(times):.2f}", f"{max(times):.2f}", str(len(times))) if times else ("-", "-", "-")
+    return (fault.what, fault.promise or "-", fault.outcome, *numbers)
+
+
+def _fault(what: str, cases: list[ET.Element]) -> Fault:
+    kinds = {child.tag for case in cases for child in case}
+    outcome = "failed" if kinds & {"failure", "error"} else "not run" if "skipped" in kinds else "survived"
+    promises = dict.fromkeys(promise for case in cases if (promise := _property(case, "promise")))
+    return Fault(
+        what=what,
+        promise="; ".join(promises),
+        recovery_s=tuple(float(value) for case in cases for value in _properties(case, "recovery_s")),
+        outcome=outcome,
+        test=", ".join(dict.fromkeys(str(case.get("classname")) for case in cases)),
+    )
+
+
+def _properties(case: ET.Element, name: str) -> list[str]:
+    found = case.iterfind(f"properties/property[@name='{name}']")
+    return [str(entry.get("value")) for entry in found]
+
+
+def _property(case: ET.Element, name: str) -> str:
+    return next(iter(_properties(case, name)), "")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Run the tests of faults and tabulate how they were survived."
+    )
+    parser.add_argument("tests", nargs="*", default=[], help="only these test files (default: all)")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the table"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)
