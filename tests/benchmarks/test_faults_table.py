@@ -56,5 +56,5 @@ def test_each_fault_is_a_row_with_its_outcome_and_times(faults: ModuleType, tmp_
         "server gone": "not run",
         "disk full": "failed",
     }
-    assert rows["camera gone"].recovery_s == (0.5, 1.5, 2.5)
+    assert sorted(rows["camera gone"].recovery_s) == [0.5, 1.5, 2.5]  # pytest-randomly may be on
     assert "| camera gone | back within 3 s | survived | 1.50 | 2.50 | 3 |" in faults.table([*rows.values()])
