@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from streamfuse.clock import UtcLabel
+from streamfuse.clock import Utc, UtcLabel
 from streamfuse.core.events import event_of
 from streamfuse.errors import OutputError, UsageError
 from streamfuse.frames import FusedFrame
@@ -50,7 +50,7 @@ class JsonlPublisher:
         OutputError: the file cannot be opened for writing.
     """
 
-    def __init__(self, path: Path, *, utc: UtcLabel | None = None) -> None:
+    def __init__(self, path: Path, *, utc: Utc | None = None) -> None:
         self._path = path
         self._utc = utc or UtcLabel.read()
         try:
@@ -98,12 +98,12 @@ def _open_at_line_start(path: Path) -> FileIO:
     return file
 
 
-_KINDS: Mapping[str, Callable[[Path, UtcLabel | None], Publisher]] = MappingProxyType(
+_KINDS: Mapping[str, Callable[[Path, Utc | None], Publisher]] = MappingProxyType(
     {"jsonl": lambda path, utc: JsonlPublisher(path, utc=utc)}
 )
 
 
-def open_publisher(kind: str, path: Path, *, utc: UtcLabel | None = None) -> Publisher:
+def open_publisher(kind: str, path: Path, *, utc: Utc | None = None) -> Publisher:
     """Open a publisher of the named kind (``jsonl``).
 
     Args:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcLabel
+from streamfuse.clock import NS_PER_MS, NS_PER_S, Utc
 from streamfuse.core.events import event_of
 from streamfuse.errors import OutputError
 from streamfuse.frames import FusedFrame
@@ -57,7 +57,7 @@ class Recorder:
         *,
         name: str,
         fps: float,
-        utc: UtcLabel,
+        utc: Utc,
         segment_s: float = 60.0,
         codec: str = "auto",
     ) -> None:
@@ -129,7 +129,7 @@ class Recorder:
 class _Segment:
     """One video and its index."""
 
-    def __init__(self, path: Path, first: FusedFrame, *, fps: float, codec: str, utc: UtcLabel) -> None:
+    def __init__(self, path: Path, first: FusedFrame, *, fps: float, codec: str, utc: Utc) -> None:
         self._path = path
         self._spec = first.image.spec
         self._fps = fps

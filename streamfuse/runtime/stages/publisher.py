@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 
-from streamfuse.clock import UtcLabel
+from streamfuse.clock import UtcFollower
 from streamfuse.frames import FusedFrame
 from streamfuse.io.publish import open_publisher
 from streamfuse.runtime.context import Context
@@ -15,7 +15,7 @@ __all__ = ["run"]
 
 def run(context: Context) -> None:
     """Send every fused frame's event to all configured publishers."""
-    utc = UtcLabel.read()
+    utc = UtcFollower()
     with ExitStack() as stack:
         publishers = [
             stack.enter_context(closing(open_publisher(sink.kind, sink.path, utc=utc)))
@@ -23,6 +23,7 @@ def run(context: Context) -> None:
         ]
 
         def publish(frame: FusedFrame) -> None:
+            utc.follow(context.clock.now_ns())
             for publisher in publishers:
                 publisher.publish(frame)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from streamfuse.clock import UtcLabel
+from streamfuse.clock import UtcFollower
 from streamfuse.config.pipeline import Record
-from streamfuse.frames import FusedFrame, Image, StreamName
+from streamfuse.frames import FusedFrame, Image
 from streamfuse.io.recorder import Recorder
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.stages.sink import consume
@@ -23,11 +23,12 @@ def run(context: Context) -> None:
     config = plan.config.record
     assert config is not None  # the plan starts a recorder only where one is configured
     dress = _dresser(config)
+    utc = UtcFollower()
     recorder = Recorder(
         Path(config.dir),
         name=plan.config.name,
-        fps=plan.source(StreamName(plan.config.sync.base)).fps,
-        utc=UtcLabel.read(),
+        fps=plan.source(plan.base).fps,
+        utc=utc,
         segment_s=config.segment_s,
         codec=config.codec,
     )
@@ -35,6 +36,7 @@ def run(context: Context) -> None:
 
     def write(frame: FusedFrame) -> None:
         nonlocal told
+        utc.follow(context.clock.now_ns())
         recorder.write(dataclasses.replace(frame, image=dress(frame)))
         for path in recorder.paths[told:]:
             context.link.send("recording", path=str(path))
