@@ -10,7 +10,15 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamfuse.core.pairing import OnMissing, Outcome, Paired, Pairer, PairingPolicy, Unpaired
+from streamfuse.core.pairing import (
+    OnMissing,
+    Outcome,
+    Paired,
+    Pairer,
+    PairingMode,
+    PairingPolicy,
+    Unpaired,
+)
 from streamfuse.frames import PairState, StreamName
 
 VISIBLE, INFRARED = StreamName.VISIBLE, StreamName.INFRARED
@@ -30,6 +38,7 @@ events = st.lists(
 )
 policies = st.builds(
     PairingPolicy,
+    mode=st.sampled_from(PairingMode),
     base=st.sampled_from(StreamName),
     visible_fps=st.sampled_from([2.0, 30.0, 60.0]),
     infrared_fps=st.sampled_from([8.7, 30.0]),
@@ -59,7 +68,7 @@ def reported(outcomes: Iterable[Outcome[int]]) -> Counter[tuple[StreamName, int 
 def test_every_frame_is_reported_exactly_once(
     rules: PairingPolicy, story: list[Event], data: st.DataObject
 ) -> None:
-    """Whatever comes in whatever order, each frame has one fate, and held() knows the others."""
+    """Whatever comes, in any order and mode, while the offset is corrected: each frame has one fate."""
     pairer: Pairer[int] = Pairer(rules)
     outcomes: list[Outcome[int]] = []
     pushed: Counter[tuple[StreamName, int | None]] = Counter()
@@ -70,6 +79,8 @@ def test_every_frame_is_reported_exactly_once(
         pushed[stream, number] += 1
         if data.draw(st.booleans()):
             outcomes += pairer.poll(now_ns)
+        if data.draw(st.integers(0, 9)) == 0:
+            pairer.set_offset_ms(data.draw(st.integers(-300, 300)))
         fates = reported(outcomes)
         for name in StreamName:
             total = sum(1 for key in pushed if key[0] is name)
@@ -98,33 +109,93 @@ def test_the_deadline_neither_lies_nor_sleeps_in(rules: PairingPolicy, story: li
         pairer.poll(now_ns)
 
 
+strides = st.lists(st.tuples(st.sampled_from(StreamName), st.integers(1, 80)), max_size=120)
+
+
 @settings(deadline=None)
-@given(policies, st.lists(st.tuples(st.sampled_from(StreamName), st.integers(1, 80)), max_size=120))
+@given(policies, strides)
 def test_pairs_come_in_order_and_say_the_truth(
     rules: PairingPolicy, story: list[tuple[StreamName, int]]
 ) -> None:
     """Pairs never go back in time, and state, skew and age follow from the two frames shown."""
     pairer: Pairer[float] = Pairer(rules)
-    pairs: list[Paired[float]] = []
+    shown_ms = []
     now_ms = 0
     for stream, pause_ms in story:
         now_ms += pause_ms
         moment_ms = now_ms + (rules.offset_ms if stream is INFRARED else 0.0)
         pairer.push(stream, moment_ms, capture_ns=now_ms * MS, now_ns=now_ms * MS)
-        pairs += [outcome for outcome in pairer.poll(now_ms * MS) if isinstance(outcome, Paired)]
-    shown_ms = []
-    for pair in pairs:
-        first, second = pair.visible, pair.infrared
-        base = (second if first is None or (rules.base is INFRARED and second is not None) else first) or 0.0
-        shown_ms.append(base)
-        skew_ms = None if first is None or second is None else second - first
-        assert pair.skew_ms == skew_ms
-        assert pair.infrared_age_ms == (None if second is None else max(0.0, base - second))
-        assert (pair.state is PairState.VISIBLE_ONLY) == (second is None)
-        assert (pair.state is PairState.INFRARED_ONLY) == (first is None)
-        if skew_ms is not None:
-            assert (pair.state is PairState.MATCHED) == (abs(skew_ms) <= rules.skew_limit_ms)
+        shown_ms += [told_truly(pair) for pair in pairer.poll(now_ms * MS) if isinstance(pair, Paired)]
     assert shown_ms == sorted(shown_ms)
+
+
+def told_truly(pair: Paired[float]) -> float:
+    """The time of a pair whose frames are known by theirs, once all it says is checked."""
+    first, second = pair.visible, pair.infrared
+    timed_by = first if pair.timed_by is VISIBLE else second
+    assert timed_by is not None
+    assert pair.skew_ms == (None if first is None or second is None else second - first)
+    assert pair.infrared_age_ms == (None if second is None else max(0.0, timed_by - second))
+    assert (pair.state is PairState.VISIBLE_ONLY) == (second is None)
+    assert (pair.state is PairState.INFRARED_ONLY) == (first is None)
+    return timed_by
+
+
+@settings(deadline=None)
+@given(policies, strides)
+def test_a_match_keeps_to_the_limit_and_what_is_held_to_its_age(
+    rules: PairingPolicy, story: list[tuple[StreamName, int]]
+) -> None:
+    """Whatever the mode: no match beyond the skew limit in force, nothing held beyond max_hold_ms."""
+    pairer: Pairer[float] = Pairer(rules)
+    now_ms = 0
+    for stream, pause_ms in story:
+        now_ms += pause_ms
+        limit_ms = pairer.skew_limit_ms
+        pairer.push(stream, now_ms, capture_ns=now_ms * MS, now_ns=now_ms * MS)
+        limit_ms = max(limit_ms, pairer.skew_limit_ms)
+        for pair in pairer.poll(now_ms * MS):
+            if isinstance(pair, Paired) and pair.skew_ms is not None:
+                matched = pair.state is PairState.MATCHED
+                assert abs(pair.skew_ms) <= (limit_ms if matched else rules.max_hold_ms)
+
+
+@settings(deadline=None)
+@given(policies, st.sampled_from([PairingMode.NEAREST, PairingMode.EXACT]), events)
+def test_where_a_frame_is_matched_once_it_is_never_matched_twice(
+    rules: PairingPolicy, mode: PairingMode, story: list[Event]
+) -> None:
+    """With `nearest` and `exact` each frame is in one match at most, whatever comes in whatever order."""
+    pairer: Pairer[int] = Pairer(replace(rules, mode=mode))
+    matched: Counter[int | None] = Counter()
+    now_ns = 0
+    for number, (stream, capture_ms, pause_ms) in enumerate(story):
+        now_ns += pause_ms * MS
+        pairer.push(stream, number, capture_ns=capture_ms * MS, now_ns=now_ns)
+        for pair in pairer.poll(now_ns):
+            if isinstance(pair, Paired) and pair.state is PairState.MATCHED:
+                matched.update((pair.visible, pair.infrared))
+    assert not [number for number, times in matched.items() if times > 1]
+
+
+@settings(deadline=None)
+@given(policies, strides, st.floats(-100, 100))
+def test_a_corrected_offset_reorders_nothing(
+    rules: PairingPolicy, story: list[tuple[StreamName, int]], offset_ms: float
+) -> None:
+    """When the offset changes in the middle, the base frames still come out in the order they came in."""
+    pairer: Pairer[int] = Pairer(replace(rules, mode=PairingMode.BASE))
+    shown = []
+    now_ms = 0
+    for number, (stream, pause_ms) in enumerate(story):
+        now_ms += pause_ms
+        pairer.push(stream, number, capture_ns=now_ms * MS, now_ns=now_ms * MS)
+        if number == len(story) // 2:
+            pairer.set_offset_ms(offset_ms)
+        pairs = [pair for pair in pairer.poll(now_ms * MS) if isinstance(pair, Paired)]
+        timed = [pair for pair in pairs if pair.timed_by is rules.base]
+        shown += [pair.visible if rules.base is VISIBLE else pair.infrared for pair in timed]
+    assert shown == sorted(number for number in shown if number is not None)
 
 
 def play(
@@ -178,14 +249,42 @@ def test_with_every_frame_each_base_frame_gets_the_nearest_of_all(
     ] == expected
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.sampled_from(StreamName), st.integers(1, 100), st.integers(1, 100), st.integers(0, 2**32))
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 1000), max_size=40), st.sets(st.integers(0, 1000), max_size=40))
+def test_with_nearest_a_frame_goes_to_the_nearest_of_those_that_want_it(
+    visible: set[int], infrared: set[int]
+) -> None:
+    """The result equals a search over both whole files."""
+    rules = replace(FILES, mode=PairingMode.NEAREST)
+    outcomes = play(rules, sorted(visible), sorted(infrared), [])
+    wanting: dict[int, list[int]] = {}
+    for base in sorted(visible):
+        if infrared:
+            wanting.setdefault(min(sorted(infrared), key=lambda ms: abs(ms - base)), []).append(base)
+    best = {min(bases, key=lambda ms: abs(ms - wanted)): wanted for wanted, bases in wanting.items()}
+    expected = {base: wanted for base, wanted in best.items() if abs(wanted - base) <= 25}
+    assert {
+        pair.visible[1]: pair.infrared[1]
+        for pair in outcomes
+        if isinstance(pair, Paired) and pair.state is PairState.MATCHED and pair.visible and pair.infrared
+    } == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from(PairingMode),
+    st.sampled_from(StreamName),
+    st.tuples(st.integers(1, 100), st.integers(1, 100)),
+    st.integers(0, 2**32),
+)
 def test_readers_that_ask_for_room_lose_no_frame_and_never_lock_up(
-    base: StreamName, visible_ms: int, infrared_ms: int, seed: int
+    mode: PairingMode, base: StreamName, periods_ms: tuple[int, int], seed: int
 ) -> None:
     """Two long files of any rates, read at random while there is room: all base frames come out."""
-    pairer: Pairer[int] = Pairer(replace(FILES, base=base))
-    periods = {VISIBLE: visible_ms, INFRARED: infrared_ms}
+    visible_fps, infrared_fps = (1000 / period_ms for period_ms in periods_ms)
+    rules = replace(FILES, mode=mode, base=base, visible_fps=visible_fps, infrared_fps=infrared_fps)
+    pairer: Pairer[int] = Pairer(rules)
+    periods = dict(zip(StreamName, periods_ms, strict=True))
     readers = random.Random(seed)  # noqa: S311 - an order of reading, not a secret
     pushed = dict.fromkeys(StreamName, 0)
     pairs = 0
@@ -196,4 +295,5 @@ def test_readers_that_ask_for_room_lose_no_frame_and_never_lock_up(
         pairer.push(stream, pushed[stream], capture_ns=pushed[stream] * periods[stream] * MS, now_ns=0)
         pushed[stream] += 1
         pairs += sum(isinstance(outcome, Paired) for outcome in pairer.poll(0))
+    base = pairer.policy.base
     assert pairs == pushed[base] - pairer.held(base)
