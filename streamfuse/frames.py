@@ -30,6 +30,7 @@ __all__ = [
     "PairState",
     "PixelFormat",
     "StreamName",
+    "Temperature",
 ]
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -284,6 +285,28 @@ class FramePair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Temperature:
+    """How hot the pixels of an object are, in °C.
+
+    Raises:
+        ValueError: the three do not rise, or are not numbers.
+    """
+
+    min_c: float
+    mean_c: float
+    max_c: float
+
+    def __post_init__(self) -> None:
+        rising = self.min_c <= self.mean_c + _ROUNDING_C and self.mean_c <= self.max_c + _ROUNDING_C
+        if not (rising and math.isfinite(self.min_c) and math.isfinite(self.max_c)):
+            raise ValueError(f"temperatures must rise: {self.min_c}, {self.mean_c}, {self.max_c}")
+
+
+_ROUNDING_C = 1e-6
+"""°C by which a mean of equal values may be off them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
     """One object found in a fused image."""
 
@@ -296,6 +319,8 @@ class Detection:
     track_id: int | None = None
     mask_rle: tuple[int, ...] | None = None
     """Run lengths over the row-major fused image, starting with background; None without a mask."""
+    temperature_c: Temperature | None = None
+    """Within the mask, or else the box; None where the infrared camera is not radiometric or not there."""
 
     def __post_init__(self) -> None:
         left, top, right, bottom = self.box_xyxy

@@ -1,7 +1,8 @@
 """A fused frame as a plain record: what the publishers send and what the index of a recording keeps.
 
 A record holds only what JSON knows, so ``json.dumps`` takes it as it is. Floats are rounded to what
-the measurement can bear: milliseconds to 1 µs, boxes to 0.01 pixel, confidences to 0.0001.
+the measurement can bear: milliseconds to 1 µs, boxes to 0.01 pixel, confidences to 0.0001,
+temperatures to 0.01 °C.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streamfuse.clock import NS_PER_MS, UtcLabel
-from streamfuse.frames import Detection, FusedFrame
+from streamfuse.clock import NS_PER_MS, Utc
+from streamfuse.frames import Detection, FusedFrame, Temperature
 
 __all__ = ["EVENT_SCHEMA", "detection_of", "event_of"]
 
@@ -21,17 +22,19 @@ EVENT_SCHEMA = 1
 _MS_DIGITS = 3
 _BOX_DIGITS = 2
 _CONFIDENCE_DIGITS = 4
+_CELSIUS_DIGITS = 2
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def event_of(frame: FusedFrame, utc: UtcLabel) -> dict[str, object]:
+def event_of(frame: FusedFrame, utc: Utc) -> dict[str, object]:
     """The record of one fused frame, without its pixels.
 
     Keys: ``schema``, ``pair_id``, ``capture_utc`` (ISO 8601 with milliseconds and ``Z``, rounded
     down), ``capture_ns`` (monotonic), ``state``, ``skew_ms``, ``infrared_age_ms``, ``visible_seq``,
     ``infrared_seq``, ``detections``. What the frame does not have is None. A detection has
     ``class``, ``class_id``, ``confidence`` (0..1), ``box`` (left, top, right, bottom in pixels of
-    the fused image), ``track_id`` and ``mask`` (run lengths, as in :class:`~streamfuse.frames.Detection`).
+    the fused image), ``track_id``, ``mask`` (run lengths, as in :class:`~streamfuse.frames.Detection`) and
+    ``temperature_c`` (``min``, ``mean`` and ``max`` in °C within its mask, or else its box).
     """
     return {
         "schema": EVENT_SCHEMA,
@@ -56,6 +59,7 @@ def detection_of(record: Mapping[str, Any]) -> Detection:
     try:
         left, top, right, bottom = (float(side) for side in record["box"])
         track_id, mask = record["track_id"], record["mask"]
+        temperature = record.get("temperature_c")  # not in recordings of older versions
         return Detection(
             box_xyxy=(left, top, right, bottom),
             class_id=int(record["class_id"]),
@@ -63,6 +67,7 @@ def detection_of(record: Mapping[str, Any]) -> Detection:
             confidence=float(record["confidence"]),
             track_id=None if track_id is None else int(track_id),
             mask_rle=None if mask is None else tuple(int(run) for run in mask),
+            temperature_c=None if temperature is None else _temperature_of(temperature),
         )
     except KeyError as error:
         raise ValueError(f"a detection needs the key {error}, got only {sorted(record)}") from error
@@ -72,7 +77,7 @@ def detection_of(record: Mapping[str, Any]) -> Detection:
 
 def _record_of(detection: Detection) -> dict[str, object]:
     # float() and int(): detectors hand over numpy scalars, which JSON does not know.
-    mask, track_id = detection.mask_rle, detection.track_id
+    mask, track_id, heat = detection.mask_rle, detection.track_id, detection.temperature_c
     return {
         "class": detection.class_name,
         "class_id": int(detection.class_id),
@@ -80,7 +85,17 @@ def _record_of(detection: Detection) -> dict[str, object]:
         "box": [round(float(side), _BOX_DIGITS) for side in detection.box_xyxy],
         "track_id": None if track_id is None else int(track_id),
         "mask": None if mask is None else [int(run) for run in mask],
+        "temperature_c": None if heat is None else _celsius_of(heat),
     }
+
+
+def _celsius_of(heat: Temperature) -> dict[str, float]:
+    values = {"min": heat.min_c, "mean": heat.mean_c, "max": heat.max_c}
+    return {key: round(float(value), _CELSIUS_DIGITS) for key, value in values.items()}
+
+
+def _temperature_of(record: Mapping[str, Any]) -> Temperature:
+    return Temperature(min_c=float(record["min"]), mean_c=float(record["mean"]), max_c=float(record["max"]))
 
 
 def _rounded_ms(value_ms: float | None) -> float | None:

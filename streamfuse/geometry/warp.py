@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import cast
 
 import cv2
@@ -14,7 +15,9 @@ from streamfuse.geometry.gray import gray8
 
 __all__ = ["Registration"]
 
+Counts = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 SizeWH = tuple[int, int]
 
 
@@ -80,6 +83,32 @@ class Registration:
         if self._unseen is not None:
             cv2.copyTo(gray8(visible), self._unseen, warped)
         return Image.from_gray(cast("npt.NDArray[np.uint8]", warped))
+
+    def sample(self, counts: Counts) -> tuple[Counts, Mask | None]:
+        """Raw counts on the grid of the visible camera: each is one that was measured, none is a mean.
+
+        Args:
+            counts: HxW uint16 of the infrared size.
+
+        Returns:
+            HxW uint16 of the visible size, and where the infrared camera looks (None: everywhere).
+
+        Raises:
+            UsageError: the image does not have the size that the rig was made for.
+        """
+        _check_size("infrared", Image.from_gray(counts), self.infrared_size_wh)
+        if self.is_identity:
+            return counts, None
+        return counts[self._nearest], None if self._unseen is None else self._unseen == 0
+
+    @cached_property
+    def _nearest(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+        """Row and column of the infrared pixel nearest to each visible one, from the fixed-point maps."""
+        floors, fractions = self._maps
+        half = cv2.INTER_TAB_SIZE // 2
+        columns = floors[..., 0] + (fractions % cv2.INTER_TAB_SIZE >= half)
+        rows = floors[..., 1] + (fractions // cv2.INTER_TAB_SIZE >= half)
+        return rows.astype(np.int16), columns.astype(np.int16)
 
 
 def _checked(homography: npt.ArrayLike, infrared_size_wh: SizeWH) -> Floats:

@@ -53,7 +53,7 @@ def draw_overlay(rgb: Rgb, detections: Sequence[Detection], caption: str = "") -
     for detection in detections:
         left, top, right, bottom = (round(side) for side in detection.box_xyxy)
         cv2.rectangle(drawn, (left, top), (right, bottom), _color(detection), _thickness(drawn))
-        _label(drawn, f"{detection.class_name} {detection.confidence:.2f}", (left, top), _color(detection))
+        _label(drawn, _caption(detection), (left, top), _color(detection))
     if caption:
         _label(drawn, caption, (0, 0), (255, 255, 255))
     return drawn
@@ -81,6 +81,13 @@ def encode_jpeg(rgb: Rgb, quality: int = 80) -> bytes:
     if not done:
         raise OutputError(f"a picture of shape {rgb.shape} cannot be a JPEG")
     return buffer.tobytes()
+
+
+def _caption(detection: Detection) -> str:
+    """Class, confidence, and where it is known the temperature of the hottest pixel."""
+    words = f"{detection.class_name} {detection.confidence:.2f}"
+    heat = detection.temperature_c
+    return words if heat is None else f"{words} {heat.max_c:.1f} °C"
 
 
 def _color(detection: Detection) -> tuple[int, int, int]:

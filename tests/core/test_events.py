@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcLabel
 from streamfuse.core.events import EVENT_SCHEMA, detection_of, event_of
-from streamfuse.frames import Detection, FusedFrame, Image, PairState
+from streamfuse.frames import Detection, FusedFrame, Image, PairState, Temperature
 
 UTC_NS = int(datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC).timestamp()) * NS_PER_S
 LABEL = UtcLabel(monotonic_ns=5 * NS_PER_S, utc_ns=UTC_NS)
@@ -39,6 +39,9 @@ def fused(
 
 
 sides = st.tuples(*[st.floats(-1e4, 1e4)] * 4)
+temperatures = st.lists(st.floats(-273, 2000), min_size=3, max_size=3).map(
+    lambda values: Temperature(**dict(zip(("min_c", "mean_c", "max_c"), sorted(values), strict=True)))
+)
 detections = st.builds(
     lambda sides, **rest: Detection(
         box_xyxy=(min(sides[::2]), min(sides[1::2]), max(sides[::2]), max(sides[1::2])), **rest
@@ -49,6 +52,7 @@ detections = st.builds(
     confidence=st.floats(0, 1),
     track_id=st.none() | st.integers(0, 2**31),
     mask_rle=st.none() | st.lists(st.integers(0, 2**20)).map(tuple),
+    temperature_c=st.none() | temperatures,
 )
 
 
@@ -74,6 +78,7 @@ def test_a_matched_frame_gives_every_key() -> None:
                 "box": [1.23, 2.0, 3.46, 4.0],
                 "track_id": None,
                 "mask": None,
+                "temperature_c": None,
             }
         ],
     }
@@ -116,6 +121,19 @@ def test_numpy_numbers_of_a_detector_become_json() -> None:
     (entry,) = json.loads(json.dumps(event_of(fused(found), LABEL)))["detections"]
     assert (entry["box"], entry["confidence"]) == ([1.5] * 4, 0.5)
     assert (entry["class_id"], entry["track_id"], entry["mask"]) == (9, 9, [9, 9])
+
+
+def test_a_temperature_is_written_in_hundredths_and_read_back() -> None:
+    """The record has min, mean and max in °C; a record of an older version without the key is read, too."""
+    heat = Temperature(min_c=20.126, mean_c=30.0, max_c=36.444)
+    person = Detection(
+        box_xyxy=(0, 0, 2, 2), class_id=0, class_name="person", confidence=0.5, temperature_c=heat
+    )
+    (entry,) = json.loads(json.dumps(event_of(fused(person), LABEL)))["detections"]
+    assert entry["temperature_c"] == {"min": 20.13, "mean": 30.0, "max": 36.44}
+    assert detection_of(entry).temperature_c == Temperature(min_c=20.13, mean_c=30.0, max_c=36.44)
+    del entry["temperature_c"]
+    assert detection_of(entry).temperature_c is None
 
 
 @given(detections)

@@ -154,3 +154,28 @@ def test_images_of_another_size_than_the_rig() -> None:
         registration(shift(1, 0)).apply(scene((80, 60)), visible())
     with pytest.raises(UsageError, match="the rig is for visible images of 160x120, got 80x60"):
         registration(shift(1, 0)).apply(scene(), scene((80, 60)))
+
+
+def test_raw_counts_are_sampled_not_averaged() -> None:
+    """Every sample is the count of the nearest infrared pixel, and what is out of sight is told."""
+    counts = np.random.default_rng(3).integers(0, 65_536, (HEIGHT, WIDTH), np.uint16)
+    sampled, seen = registration(shift(5.4, -3.3)).sample(counts)
+    assert np.array_equal(sampled[: HEIGHT - 4, 6:], counts[3 : HEIGHT - 1, 1 : WIDTH - 5])
+    assert seen is not None
+    assert not seen[:, :5].any()
+    assert not seen[-3:].any()
+    assert seen[: HEIGHT - 4, 6:].all()
+
+
+def test_counts_of_registered_streams_are_as_they_are() -> None:
+    """Identity: nothing is copied, and everything is in sight."""
+    counts = np.zeros((HEIGHT, WIDTH), np.uint16)
+    sampled, seen = registration(np.eye(3)).sample(counts)
+    assert sampled is counts
+    assert seen is None
+
+
+def test_counts_of_another_size_are_refused() -> None:
+    """The rig is for one size."""
+    with pytest.raises(UsageError, match="the rig is for infrared images of 160x120, got 80x60"):
+        registration(shift(1, 1)).sample(np.zeros((60, 80), np.uint16))

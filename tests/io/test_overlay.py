@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from streamfuse.core.masks import encode_mask
 from streamfuse.errors import OutputError
-from streamfuse.frames import Detection
+from streamfuse.frames import Detection, Temperature
 from streamfuse.io.overlay import draw_overlay, encode_jpeg
 
 GRAY = np.full((240, 320, 3), 100, np.uint8)
@@ -108,3 +110,16 @@ def test_what_cannot_be_a_jpeg_is_said() -> None:
         encode_jpeg(GRAY, 101)
     with pytest.raises(OutputError, match="cannot be a JPEG"):
         encode_jpeg(np.zeros((0, 4, 3), np.uint8))
+
+
+def test_a_known_temperature_stands_in_the_label() -> None:
+    """The label grows by it, and nothing else changes."""
+    plain = np.zeros((240, 320, 3), np.uint8)
+    person = Detection(box_xyxy=(20, 100, 90, 200), class_id=0, class_name="person", confidence=0.81)
+    warm = replace(person, temperature_c=Temperature(min_c=20.0, mean_c=30.0, max_c=36.4))
+    without, with_it = (draw_overlay(plain, [found]) for found in (person, warm))
+    changed = (without != with_it).any(axis=2)
+    assert changed.any()
+    rows, columns = np.nonzero(changed)
+    assert rows.max() <= 101
+    assert columns.max() > 120

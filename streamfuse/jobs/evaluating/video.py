@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from streamfuse.core.thermal import SteadyAgc
+from streamfuse.config.sources import Agc
+from streamfuse.core.thermal.agc import make_agc
 from streamfuse.errors import UsageError
 from streamfuse.frames import PixelFormat, StreamName
 from streamfuse.geometry.gray import gray8
@@ -110,7 +111,7 @@ class _Video:
     def __init__(self, path: Path, stream: StreamName) -> None:
         self.path = path
         self._source = open_source(str(path), stream=stream)
-        self._agc = SteadyAgc()
+        self._agc = make_agc(Agc())
 
     @property
     def info(self) -> SourceInfo:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from streamfuse.clock import NS_PER_S
-from streamfuse.core.thermal import SteadyAgc
+from streamfuse.config.sources import Agc
+from streamfuse.core.thermal.agc import make_agc
 from streamfuse.engine.fusion import FusionEngine
 from streamfuse.engine.video import VideoFusion
 from streamfuse.errors import OutputError, SourceError, SourceTruncatedError, UsageError
@@ -127,7 +128,7 @@ class _Video:
 
     def __init__(self, path: Path, stream: StreamName) -> None:
         self._source = VideoSource(path, stream=stream)
-        self._agc = SteadyAgc()
+        self._agc = make_agc(Agc())
         self.cut: SourceTruncatedError | None = None
         """Set at the end, if the file was cut or damaged."""
 
