@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+pytest_plugins = ("servers",)  # tests/servers: real servers as fixtures
 SHM = Path("/dev/shm")  # noqa: S108 - shared memory, looked at and not written
 # Threads that belong to libraries for the life of the process, by the start of their name.
 LIBRARY_THREADS = ("pydevd", "tqdm", "ThreadPoolExecutor-lib")

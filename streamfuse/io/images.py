@@ -17,6 +17,7 @@ from streamfuse.frames import Image, ImageSpec, PixelFormat, StreamName
 from streamfuse.io.source import SourceFrame, SourceInfo
 
 __all__ = [
+    "DEFAULT_FPS",
     "SUFFIXES",
     "ImageFolderSource",
     "StemMatch",
@@ -30,6 +31,9 @@ __all__ = [
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """What counts as an image in a folder, in any case of letters."""
+
+DEFAULT_FPS = 25.0
+"""Of a folder of images, which has no rate of its own."""
 
 _AS_STORED = cv2.IMREAD_UNCHANGED
 _AS_GRAY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -54,20 +58,27 @@ class StemMatch:
 class ImageFolderSource:
     """The images of a folder as a stream, in natural order of their names, at a steady rate.
 
-    The visible stream is read as stored, the infrared stream as grey.
+    The visible stream is read as stored; the infrared stream as grey, unless it is ``colored``.
 
     Args:
         folder: Where the images are.
         stream: Which stream of the pair it is.
         stems: Only these, in this order: what :func:`match_stems` found in both folders.
         fps: Frames per second; frame number i has the time i / fps.
+        colored: Read as stored, colours and all; None: as the stream asks for.
 
     Raises:
         SourceError: no image, a stem without an image, or a first image that cannot be read.
     """
 
     def __init__(
-        self, folder: Path | str, *, stream: StreamName, stems: Sequence[str] | None = None, fps: float = 25.0
+        self,
+        folder: Path | str,
+        *,
+        stream: StreamName,
+        stems: Sequence[str] | None = None,
+        fps: float = DEFAULT_FPS,
+        colored: bool | None = None,
     ) -> None:
         self._label = f"{stream}: {folder}"
         found = by_stem(list_images(Path(folder)))
@@ -75,7 +86,8 @@ class ImageFolderSource:
         if lacking:
             raise SourceError(f"{self._label}: holds no image {lacking[0]}; add it or leave its partner out")
         self._paths = tuple(found[stem] for stem in (found if stems is None else stems))
-        self._read = read_gray if stream is StreamName.INFRARED else read_image
+        as_stored = stream is StreamName.VISIBLE if colored is None else colored
+        self._read = read_image if as_stored else read_gray
         self._next = 0
         spec = self._read(self._paths[0]).spec
         self._info = SourceInfo(spec=spec, fps=fps, frame_count=len(self._paths), live=False)

@@ -1,7 +1,7 @@
 """What a source is: something that yields the images of one stream, one after the other.
 
 A new kind of source is one class with the methods of :class:`Source`, in a file of its own, and one
-line in :mod:`streamfuse.io.sources`; outside this package it is an entry point (docs/capture.md).
+line in :mod:`streamfuse.io.sources`; outside this package it is an entry point (docs/cameras.md).
 """
 
 from __future__ import annotations
