@@ -45,6 +45,8 @@ SILENCE_NS = 3 * NS_PER_S
 T = TypeVar("T")
 
 _CAUSES = (DropCause.SUPERSEDED, DropCause.WORKER_LOST, DropCause.STOPPED)
+_DROPPED = {cause: f"dropped.{cause}" for cause in _CAUSES}
+_WORDS = ("offered", "sent", "lost", *_DROPPED.values())
 
 
 class Delivery(enum.StrEnum):
@@ -83,8 +85,7 @@ class MemoryLedger:
 
 def outbox_counters(consumers: Iterable[str]) -> tuple[str, ...]:
     """The counters that an :class:`Outbox` for these consumers keeps in its ledger."""
-    words = ("offered", "sent", "lost", *(f"dropped.{cause}" for cause in _CAUSES))
-    return tuple(f"to.{consumer}.{word}" for consumer in consumers for word in words)
+    return tuple(f"to.{consumer}.{word}" for consumer in consumers for word in _WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +129,18 @@ class _Lane(Generic[T]):
         self.pending: list[T] = []
         self.outstanding: deque[tuple[int, T]] = deque()
         self._ledger = ledger
+        # Every frame counts: their names are put together once.
+        self._cells = {word: f"to.{name}.{word}" for word in _WORDS}
         self.ordinal = self.count("sent")
         # What an earlier life of this producer had pending died with it.
-        dropped = sum(self.count(f"dropped.{cause}") for cause in _CAUSES)
-        self.add(f"dropped.{DropCause.WORKER_LOST}", self.count("offered") - self.ordinal - dropped)
+        dropped = sum(self.count(_DROPPED[cause]) for cause in _CAUSES)
+        self.add(_DROPPED[DropCause.WORKER_LOST], self.count("offered") - self.ordinal - dropped)
 
     def add(self, word: str, n: int = 1) -> None:
-        self._ledger.add(f"to.{self.name}.{word}", n)
+        self._ledger.add(self._cells[word], n)
 
     def count(self, word: str) -> int:
-        return self._ledger.get(f"to.{self.name}.{word}")
+        return self._ledger.get(self._cells[word])
 
     def begin(self, session: int, consumed: int) -> None:
         self.lose()
@@ -159,18 +162,22 @@ class _Lane(Generic[T]):
         return dropped
 
     def drop(self, cause: DropCause) -> list[Dropped[T]]:
+        if not self.pending:
+            return []
         dropped = [Dropped(self.name, item, cause) for item in self.pending]
         self.pending.clear()
-        self.add(f"dropped.{cause}", len(dropped))
+        self.add(_DROPPED[cause], len(dropped))
         return dropped
 
-    def send(self) -> Iterator[tuple[str, T, int]]:
-        if self.pending and self.heard_ns is not None and len(self.outstanding) < self.window:
-            item = self.pending.pop()
-            self.ordinal += 1
-            self.add("sent")
-            self.outstanding.append((self.ordinal, item))
-            yield self.name, item, self.ordinal
+    def may_send(self) -> bool:
+        return bool(self.pending) and self.heard_ns is not None and len(self.outstanding) < self.window
+
+    def send(self) -> tuple[str, T, int]:
+        item = self.pending.pop()
+        self.ordinal += 1
+        self.add("sent")
+        self.outstanding.append((self.ordinal, item))
+        return self.name, item, self.ordinal
 
     def lose(self) -> None:
         self.add("lost", len(self.outstanding))
@@ -236,7 +243,7 @@ class Outbox(Generic[T]):
 
     def take(self) -> list[tuple[str, T, int]]:
         """What to send now, as (consumer, item, ordinal); it counts as sent from here on."""
-        return [sent for lane in self._lanes.values() for sent in lane.send()]
+        return [lane.send() for lane in self._lanes.values() if lane.may_send()]
 
     def forget(self, consumer: str) -> list[Dropped[T]]:
         """A consumer is known to be gone: what it held is lost, and a guest is struck off.
@@ -280,12 +287,16 @@ class Outbox(Generic[T]):
         """Drop everything that is still pending."""
         return [dropped for lane in self._lanes.values() for dropped in lane.drop(cause)]
 
-    def in_use(self) -> Iterator[T]:
-        """Items pending or outstanding with any consumer; one item may come several times."""
+    def in_use(self, *, guests: bool = True) -> Iterator[T]:
+        """Items pending or outstanding with any consumer, or with the expected ones only.
+
+        One item may come several times.
+        """
         for lane in self._lanes.values():
-            yield from lane.pending
-            for _, item in lane.outstanding:
-                yield item
+            if lane.expected or guests:
+                yield from lane.pending
+                for _, item in lane.outstanding:
+                    yield item
 
     def states(self) -> dict[str, LaneState]:
         """How things stand with each consumer, by name."""
@@ -299,7 +310,7 @@ def _state(lane: _Lane[T]) -> LaneState:
         ordinal=lane.ordinal,
         offered=lane.count("offered"),
         sent=lane.count("sent"),
-        dropped={cause: lane.count(f"dropped.{cause}") for cause in _CAUSES},
+        dropped={cause: lane.count(_DROPPED[cause]) for cause in _CAUSES},
         lost=lane.count("lost"),
         outstanding=len(lane.outstanding),
         pending=len(lane.pending),

@@ -15,6 +15,7 @@ from streamfuse.errors import BusError
 from streamfuse.frames import Image
 from streamfuse.io.bus import Socket, Spoke
 from streamfuse.io.ring import RingReader
+from streamfuse.io.staging import Staging
 
 __all__ = ["Arrival", "Inlet", "Overrun", "inlet_counters"]
 
@@ -50,6 +51,15 @@ class Inlet:
     to an earlier life of this consumer that died before it finished them). A consumer without a lasting
     ledger counts all that its earlier lives got as lost.
 
+    Args:
+        endpoint: where the producer listens.
+        stream: what it sends.
+        consumer: the name under which the producer knows this consumer.
+        window: frames that may be under way or in its hands at a time.
+        ring_path: where the pixels lie.
+        ledger: keeps the counters.
+        staging: the memory that images are copied into; without it each is in memory of its own.
+
     Raises:
         ValueError: a window outside 1..1024 or a name that a grant cannot carry.
         UsageError: an endpoint of another kind than ``ipc://`` and ``inproc://``.
@@ -64,6 +74,7 @@ class Inlet:
         window: int,
         ring_path: Path,
         ledger: Ledger | None = None,
+        staging: Staging | None = None,
     ) -> None:
         if not 1 <= window <= WINDOW_MAX:
             raise ValueError(f"window must be within 1..{WINDOW_MAX}, got {window}")
@@ -73,6 +84,7 @@ class Inlet:
         self._window = window
         self._ring_path = ring_path
         self._ring: RingReader | None = None
+        self._staging = staging
         self._ledger = MemoryLedger() if ledger is None else ledger
         self._last = sum(self.count(word) for word in ("delivered", "overrun", "lost"))
         self._held: deque[int] = deque()
@@ -150,7 +162,9 @@ class Inlet:
             self._ring.close()
 
     def _take(self, descriptor: FrameDescriptor, meta: bytes) -> Arrival | Overrun:
-        image = self._reader().read(descriptor.slot, descriptor.generation, descriptor.spec)
+        image = self._reader().read(
+            descriptor.slot, descriptor.generation, descriptor.spec, staging=self._staging
+        )
         self._skip_to(descriptor.ordinal)
         self._last = descriptor.ordinal
         if image is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -110,9 +110,7 @@ class Outlet:
 
     def has_room(self) -> bool:
         """Whether a frame may be offered now without dropping one; always so in ``realtime``."""
-        if self._outbox.policy is Delivery.REALTIME:
-            return True
-        return self._outbox.has_room() and self._pool.has_free(self._slots_in_use())
+        return self._has_room(self._slots(guests=False))
 
     def has_joined(self) -> bool:
         """Whether every expected consumer is there: what is offered before that may be missed."""
@@ -138,9 +136,11 @@ class Outlet:
             RingError: the image does not fit into a slot.
         """
         self._listen()
-        if not self.has_room():
+        needed = self._slots(guests=False)
+        if not self._has_room(needed):
             raise RuntimeError("offer() in every_frame needs has_room() to be true first: pump() until it is")
-        slot = self._pool.acquire(self._slots_in_use())
+        # What only guests hold may be overwritten: they are served as far as it costs nobody a frame.
+        slot = self._pool.acquire(self._slots(guests=True), needed)
         parcel = Parcel(
             slot=slot,
             generation=self._write(image, slot),
@@ -157,7 +157,8 @@ class Outlet:
 
     def pump(self, timeout_ms: int) -> None:
         """Wait until a consumer says something or the time is over, then send what may be sent."""
-        self._hub.poll(timeout_ms)
+        if timeout_ms:
+            self._hub.poll(timeout_ms)
         self._listen()
         for consumer in self._outbox.expire(self._clock.now_ns()):
             _LOG.warning("%s: consumer %s has gone silent", self._stream, consumer)
@@ -204,6 +205,11 @@ class Outlet:
         """Stop listening; what was sent gets a moment to leave."""
         self._hub.close()
 
+    def _has_room(self, needed: Set[int]) -> bool:
+        if self._outbox.policy is Delivery.REALTIME:
+            return True
+        return self._outbox.has_room() and self._pool.has_free(needed)
+
     def _write(self, image: Image | Fill, slot: int) -> int:
         if isinstance(image, Image):
             return self._ring.write(image, slot)
@@ -227,7 +233,8 @@ class Outlet:
 
     def _send(self) -> None:
         for consumer, parcel, ordinal in self._outbox.take():
-            self._post(consumer, encode(parcel.descriptor(self._stream, ordinal)), parcel.meta)
+            descriptor = encode(parcel.descriptor(self._stream, ordinal))
+            self._post(consumer, *((descriptor, parcel.meta) if parcel.meta else (descriptor,)))
 
     def _post(self, consumer: str, *parts: bytes) -> bool:
         """Send to a consumer; one whose connection is gone is forgotten until it comes again."""
@@ -236,8 +243,8 @@ class Outlet:
         self._outbox.forget(consumer)
         return False
 
-    def _slots_in_use(self) -> set[int]:
-        return {parcel.slot for parcel in self._outbox.in_use()}
+    def _slots(self, *, guests: bool) -> set[int]:
+        return {parcel.slot for parcel in self._outbox.in_use(guests=guests)}
 
 
 def _grant(data: bytes) -> Grant:

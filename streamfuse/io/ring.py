@@ -29,9 +29,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+import numpy.typing as npt
+
 from streamfuse.errors import RingError
 from streamfuse.frames import Image, ImageSpec
 from streamfuse.io.segment import new_segment, open_segment, preflight
+from streamfuse.io.staging import Staging, fresh_memory
 
 __all__ = ["RingReader", "RingWriter", "SlotPool", "preflight", "ring_nbytes"]
 
@@ -53,12 +57,18 @@ class SlotPool:
     def __init__(self, slots: int) -> None:
         self._oldest_first = list(range(slots))
 
-    def acquire(self, in_use: Set[int]) -> int:
-        """The next slot to write; when all are in use the oldest, whose readers notice by generation."""
-        slot = next((slot for slot in self._oldest_first if slot not in in_use), self._oldest_first[0])
-        self._oldest_first.remove(slot)
-        self._oldest_first.append(slot)
-        return slot
+    def acquire(self, in_use: Set[int], needed: Set[int] = frozenset()) -> int:
+        """The next slot to write.
+
+        When all are ``in_use`` it is the oldest that is not ``needed``, or else the oldest of all: whoever
+        reads it notices by its generation.
+        """
+        free = next((slot for slot in self._oldest_first if slot not in in_use), None)
+        if free is None:
+            free = next((slot for slot in self._oldest_first if slot not in needed), self._oldest_first[0])
+        self._oldest_first.remove(free)
+        self._oldest_first.append(free)
+        return free
 
     def has_free(self, in_use: Set[int]) -> bool:
         """Whether a slot is not in use."""
@@ -102,13 +112,18 @@ class _Ring:
     def _word(self, slot: int) -> int:
         return (_PAGE + slot * self._step) // 8
 
-    def _pixels(self, slot: int, nbytes: int) -> memoryview:
+    def _pixels(self, slot: int) -> memoryview:
         start = _PAGE + slot * self._step + _SLOT_HEAD
-        return self._bytes[start : start + nbytes]
+        return self._bytes[start : start + self.slot_nbytes]
 
 
 class RingWriter(_Ring):
     """The one writer of a ring."""
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        super().__init__(path, writable=writable)
+        self._images: list[Image | None] = [None] * self.slots
+        """Each slot as the kind of image that was written into it last: most streams have only one kind."""
 
     @classmethod
     def create(cls, path: Path, *, slots: int, slot_nbytes: int, replace: bool = False) -> RingWriter:
@@ -154,10 +169,12 @@ class RingWriter(_Ring):
         Raises:
             RingError: the image does not fit, or there is no such slot.
         """
-        with self.view(slot, image.spec) as target:
-            for there, plane in zip(target.planes, image.planes, strict=True):
-                there[...] = plane
-        return self.generation(slot)
+        target = self._image(slot, image.spec)
+        generation = self._begin(slot)
+        for there, plane in zip(target.planes, image.planes, strict=True):
+            np.copyto(there, plane)
+        self._words[self._word(slot)] = generation
+        return generation
 
     @contextlib.contextmanager
     def view(self, slot: int, spec: ImageSpec) -> Iterator[Image]:
@@ -168,23 +185,45 @@ class RingWriter(_Ring):
         Raises:
             RingError: the image does not fit, or there is no such slot.
         """
-        if not 0 <= slot < self.slots:
-            raise RingError(f"{self.path}: slot must be 0..{self.slots - 1}, got {slot}")
-        if spec.nbytes > self.slot_nbytes:
-            width, height = spec.size_wh
-            raise RingError(
-                f"{self.path}: a {spec.format} image of {width}x{height} has {spec.nbytes} bytes, "
-                f"but a slot holds {self.slot_nbytes}"
-            )
+        target = self._image(slot, spec)
+        generation = self._begin(slot)
+        yield target
+        self._words[self._word(slot)] = generation
+
+    def close(self) -> None:
+        """Unmap the segment; the file stays."""
+        self._images.clear()
+        super().close()
+
+    def _begin(self, slot: int) -> int:
+        """Mark a slot as being written; returns the generation that it has afterwards."""
         word = self._word(slot)
         odd = (self._words[word] + 1) | 1  # also after a writer that died and left it odd
         self._words[word] = odd
-        yield Image.from_buffer(spec, self._pixels(slot, spec.nbytes))
-        self._words[word] = odd + 1
+        return odd + 1
+
+    def _image(self, slot: int, spec: ImageSpec) -> Image:
+        """A slot's memory as an image."""
+        if not 0 <= slot < self.slots:
+            raise RingError(f"{self.path}: slot must be 0..{self.slots - 1}, got {slot}")
+        image = self._images[slot]
+        if image is None or image.spec != spec:
+            if spec.nbytes > self.slot_nbytes:
+                width, height = spec.size_wh
+                raise RingError(
+                    f"{self.path}: a {spec.format} image of {width}x{height} has {spec.nbytes} bytes, "
+                    f"but a slot holds {self.slot_nbytes}"
+                )
+            image = self._images[slot] = Image.from_buffer(spec, self._pixels(slot))
+        return image
 
 
 class RingReader(_Ring):
     """One of the readers of a ring."""
+
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
+        super().__init__(path, writable=writable)
+        self._samples = [np.frombuffer(self._pixels(slot), np.uint8) for slot in range(self.slots)]
 
     @classmethod
     def open(cls, path: Path) -> RingReader:
@@ -202,19 +241,29 @@ class RingReader(_Ring):
         except FileNotFoundError:
             return False
 
-    def read(self, slot: int, generation: int, spec: ImageSpec) -> Image | None:
-        """A copy of the image in ``slot``, in memory of its own.
+    def read(
+        self, slot: int, generation: int, spec: ImageSpec, *, staging: Staging | None = None
+    ) -> Image | None:
+        """A copy of the image in ``slot``, in memory of its own, which comes from ``staging`` if given.
 
         None when the slot no longer holds ``generation``, or never could: the frame was overwritten.
         """
-        if slot >= self.slots or spec.nbytes > self.slot_nbytes:
+        nbytes = spec.nbytes
+        if slot >= self.slots or nbytes > self.slot_nbytes:
             return None  # a descriptor of another ring that was here before
         if generation % 2 or self.generation(slot) != generation:
             return None
-        copy = bytearray(self._pixels(slot, spec.nbytes))
+        memory = fresh_memory(nbytes) if staging is None else staging.lease(nbytes)
+        samples: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, nbytes)
+        np.copyto(samples, self._samples[slot][:nbytes])  # all planes at once, and other threads go on
         if self.generation(slot) != generation:
             return None
-        return Image.from_buffer(spec, copy)
+        return Image.from_buffer(spec, memory)
+
+    def close(self) -> None:
+        """Unmap the segment; the file stays."""
+        self._samples.clear()
+        super().close()
 
 
 def _stride(slot_nbytes: int) -> int:

@@ -84,8 +84,9 @@ def open_segment(path: Path, *, writable: bool) -> tuple[mmap.mmap, int]:
         raise RingError(f"{path}: cannot open shared memory: {error.strerror}") from error
     try:
         inode = os.fstat(fd).st_ino
-        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-        return mmap.mmap(fd, 0, access=access), inode
+        prot = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
+        # All page tables at once: else every page of the first frames would be a fault of its own.
+        return mmap.mmap(fd, 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=prot), inode
     except ValueError as error:
         raise RingError(f"{path}: shared memory is empty, expected a header") from error
     finally:

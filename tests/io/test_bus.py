@@ -473,3 +473,18 @@ def test_another_thread_ends_a_wait() -> None:
         thread.join()
         assert wait([waker], timeout_ms=0) == []
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - counts the same way twice
+
+
+def test_a_guest_that_holds_its_frames_costs_the_expected_consumer_none(bus: Pair) -> None:
+    """In a ring too small for both, it is the guest whose frames are overwritten; it is told so."""
+    outlet = bus.outlet(Delivery.EVERY_FRAME, slots=3)
+    engine, guest = bus.inlet(window=1), bus.inlet("guest", window=2)
+    until(outlet, lambda: present(bus, "engine", "guest"))
+    for seq in range(6):
+        until(outlet, outlet.has_room)
+        offer(outlet, seq)
+        assert arrival(engine).descriptor.seq == seq
+        engine.consumed()
+    until(outlet, lambda: not bus.outbox.states()["engine"].outstanding)
+    assert isinstance(next_message(guest), Overrun)
+    assert (engine.count("delivered"), engine.count("overrun"), engine.count("lost")) == (6, 0, 0)
