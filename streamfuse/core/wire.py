@@ -1,31 +1,35 @@
-"""The messages between the processes of a run: fixed layouts, little endian, a few dozen bytes.
+"""The messages between the processes of a run: fixed layouts, a few dozen bytes.
 
-Every message starts with the same eight bytes::
-
-    offset  size  field
-    0       4     magic "SFBM"
-    4       1     version of the layouts, 1
-    5       1     kind: 1 frame, 2 end of stream, 3 grant
-    6       2     length of the whole message in bytes
-
-and goes on, without padding, with the fields listed in :data:`_FRAME`, :data:`_END` and :data:`_GRANT`.
-Enumerations travel as their position in the tables below, to which members are only ever appended.
-Pixels never travel here: a :class:`FrameDescriptor` says in which slot of the ring they lie.
+How a message begins is in :mod:`streamfuse.core.layout`; the fields of the kinds in here are listed in
+:data:`_FRAME`, :data:`_END` and :data:`_GRANT`. Pixels never travel here: a :class:`FrameDescriptor` says in
+which slot of the ring they lie. (Beyond one host they ride along: :mod:`streamfuse.core.packet`.)
 """
 
 from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
+from streamfuse.core.layout import (
+    CHANNELS,
+    I64_MAX,
+    U32_MAX,
+    U64_MAX,
+    Channel,
+    check,
+    member,
+    pack,
+    spec_codes,
+    spec_of_codes,
+    unpack,
+)
 from streamfuse.errors import BusError
-from streamfuse.frames import ColorMatrix, ColorRange, ImageSpec, PixelFormat
+from streamfuse.frames import ImageSpec
 
 __all__ = [
     "CONSUMER_MAX_BYTES",
+    "KIND_END",
     "MESSAGE_MAX_BYTES",
     "WINDOW_MAX",
     "Channel",
@@ -45,27 +49,12 @@ MESSAGE_MAX_BYTES = 200
 WINDOW_MAX = 1024
 """Most frames that one consumer may have in its hands."""
 
-_MAGIC = b"SFBM"
-_VERSION = 1
-_HEAD = struct.Struct("<4sBBH")
 _FRAME = struct.Struct("<4B I QQQ qqq III")
 """stream, format, range, matrix; slot; generation, ordinal, seq; pts, capture, arrival ns; w, h, meta."""
 _END = struct.Struct("<2B Q")
 """stream, reason; ordinal."""
 _GRANT = struct.Struct("<32s Q H Q")
 """consumer, filled up with zero bytes; session; window; consumed."""
-
-_U32_MAX = 2**32 - 1
-_U64_MAX = 2**64 - 1
-_I64_MAX = 2**63 - 1
-
-
-class Channel(enum.StrEnum):
-    """The streams on the bus: the two of the cameras and what is made of them."""
-
-    VISIBLE = "visible"
-    INFRARED = "infrared"
-    FUSED = "fused"
 
 
 class EndReason(enum.StrEnum):
@@ -103,15 +92,15 @@ class FrameDescriptor:
     """Length of the second part of the message, whose content the bus does not look at."""
 
     def __post_init__(self) -> None:
-        _check("slot", self.slot, 0, _U32_MAX)
-        _check("generation", self.generation, 0, _U64_MAX)
-        _check("ordinal", self.ordinal, 1, _U64_MAX)
-        _check("seq", self.seq, 0, _U64_MAX)
+        check("slot", self.slot, 0, U32_MAX)
+        check("generation", self.generation, 0, U64_MAX)
+        check("ordinal", self.ordinal, 1, U64_MAX)
+        check("seq", self.seq, 0, U64_MAX)
         for name in ("pts_ns", "capture_ns", "arrival_ns"):
-            _check(name, getattr(self, name), -_I64_MAX - 1, _I64_MAX)
-        _check("width", self.spec.size_wh[0], 1, _U32_MAX)
-        _check("height", self.spec.size_wh[1], 1, _U32_MAX)
-        _check("meta_nbytes", self.meta_nbytes, 0, _U32_MAX)
+            check(name, getattr(self, name), -I64_MAX - 1, I64_MAX)
+        check("width", self.spec.size_wh[0], 1, U32_MAX)
+        check("height", self.spec.size_wh[1], 1, U32_MAX)
+        check("meta_nbytes", self.meta_nbytes, 0, U32_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +113,7 @@ class EndOfStream:
     reason: EndReason
 
     def __post_init__(self) -> None:
-        _check("ordinal", self.ordinal, 0, _U64_MAX)
+        check("ordinal", self.ordinal, 0, U64_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,35 +136,32 @@ class Grant:
         name = self.consumer
         if not (name.isascii() and name.isprintable() and 1 <= len(name) <= CONSUMER_MAX_BYTES):
             raise ValueError(f"consumer must be 1..{CONSUMER_MAX_BYTES} printable ASCII bytes, got {name!r}")
-        _check("session", self.session, 0, _U64_MAX)
-        _check("window", self.window, 0, WINDOW_MAX)
-        _check("consumed", self.consumed, 0, _U64_MAX)
+        check("session", self.session, 0, U64_MAX)
+        check("window", self.window, 0, WINDOW_MAX)
+        check("consumed", self.consumed, 0, U64_MAX)
 
 
 Message = FrameDescriptor | EndOfStream | Grant
 
-_CHANNELS = (Channel.VISIBLE, Channel.INFRARED, Channel.FUSED)
-_FORMATS = (PixelFormat.GRAY8, PixelFormat.GRAY16, PixelFormat.YUV420P, PixelFormat.RGB24)
-_RANGES = (ColorRange.LIMITED, ColorRange.FULL)
-_MATRICES = (ColorMatrix.BT601, ColorMatrix.BT709)
 _REASONS = (EndReason.FINISHED, EndReason.STOPPED, EndReason.FAILED)
 
-_KIND_FRAME, _KIND_END, _KIND_GRANT = 1, 2, 3
-_BODIES = {_KIND_FRAME: _FRAME, _KIND_END: _END, _KIND_GRANT: _GRANT}
+KIND_END = 2
+"""What :func:`~streamfuse.core.layout.kind_of` says of an end of stream."""
+_KIND_FRAME, _KIND_GRANT = 1, 3
+_BODIES = {_KIND_FRAME: _FRAME, KIND_END: _END, _KIND_GRANT: _GRANT}
 
 
 def encode(message: Message) -> bytes:
     """The bytes of a message, at most :data:`MESSAGE_MAX_BYTES`."""
     match message:
         case FrameDescriptor():
-            kind, body = _KIND_FRAME, _pack_frame(message)
+            return pack(_KIND_FRAME, _pack_frame(message))
         case EndOfStream():
-            codes = (_CHANNELS.index(message.stream), _REASONS.index(message.reason))
-            kind, body = _KIND_END, _END.pack(*codes, message.ordinal)
+            codes = (CHANNELS.index(message.stream), _REASONS.index(message.reason))
+            return pack(KIND_END, _END.pack(*codes, message.ordinal))
         case Grant():
             numbers = (message.session, message.window, message.consumed)
-            kind, body = _KIND_GRANT, _GRANT.pack(message.consumer.encode("ascii"), *numbers)
-    return _HEAD.pack(_MAGIC, _VERSION, kind, _HEAD.size + len(body)) + body
+            return pack(_KIND_GRANT, _GRANT.pack(message.consumer.encode("ascii"), *numbers))
 
 
 def decode(data: bytes) -> Message:
@@ -184,15 +170,14 @@ def decode(data: bytes) -> Message:
     Raises:
         BusError: anything but one whole message of this version; it says got versus expected.
     """
-    kind = _check_head(data)
-    fields = _BODIES[kind].unpack_from(data, _HEAD.size)
+    kind, fields = unpack(data, _BODIES)
     try:
         if kind == _KIND_FRAME:
             return _unpack_frame(fields)
-        if kind == _KIND_END:
+        if kind == KIND_END:
             stream, reason, ordinal = fields
             return EndOfStream(
-                stream=_member(_CHANNELS, stream), ordinal=ordinal, reason=_member(_REASONS, reason)
+                stream=member(CHANNELS, stream), ordinal=ordinal, reason=member(_REASONS, reason)
             )
         name, session, window, consumed = fields
         consumer = name.rstrip(b"\0").decode("latin-1")  # what is not ASCII is refused by Grant
@@ -201,35 +186,10 @@ def decode(data: bytes) -> Message:
         raise BusError(f"a message on the bus makes no sense: {error}") from error
 
 
-def _check_head(data: bytes) -> int:
-    """The kind of message that ``data`` is, after everything about its header was found right."""
-    if len(data) < _HEAD.size:
-        raise BusError(f"a message on the bus has {len(data)} bytes, expected at least {_HEAD.size}")
-    magic, version, kind, length = _HEAD.unpack_from(data)
-    if magic != _MAGIC:
-        raise BusError(f"a message on the bus starts with {magic!r}, expected {_MAGIC!r}")
-    if version != _VERSION:
-        raise BusError(
-            f"a message on the bus has version {version}, expected {_VERSION}: "
-            "run the same release of streamfuse on both ends"
-        )
-    if kind not in _BODIES:
-        raise BusError(f"a message on the bus has kind {kind}, expected one of {sorted(_BODIES)}")
-    expected = _HEAD.size + _BODIES[kind].size
-    if not length == len(data) == expected:
-        raise BusError(
-            f"a message of kind {kind} has {len(data)} bytes and says {length}, expected {expected} for both"
-        )
-    return int(kind)
-
-
 def _pack_frame(frame: FrameDescriptor) -> bytes:
-    spec = frame.spec
     return _FRAME.pack(
-        _CHANNELS.index(frame.stream),
-        _FORMATS.index(spec.format),
-        _RANGES.index(spec.range),
-        _MATRICES.index(spec.matrix),
+        CHANNELS.index(frame.stream),
+        *spec_codes(frame.spec),
         frame.slot,
         frame.generation,
         frame.ordinal,
@@ -237,7 +197,7 @@ def _pack_frame(frame: FrameDescriptor) -> bytes:
         frame.pts_ns,
         frame.capture_ns,
         frame.arrival_ns,
-        *spec.size_wh,
+        *frame.spec.size_wh,
         frame.meta_nbytes,
     )
 
@@ -246,7 +206,7 @@ def _unpack_frame(fields: tuple[int, ...]) -> FrameDescriptor:
     stream, format_, range_, matrix, slot, generation, ordinal, seq = fields[:8]
     pts_ns, capture_ns, arrival_ns, width, height, meta_nbytes = fields[8:]
     return FrameDescriptor(
-        stream=_member(_CHANNELS, stream),
+        stream=member(CHANNELS, stream),
         slot=slot,
         generation=generation,
         ordinal=ordinal,
@@ -254,25 +214,6 @@ def _unpack_frame(fields: tuple[int, ...]) -> FrameDescriptor:
         pts_ns=pts_ns,
         capture_ns=capture_ns,
         arrival_ns=arrival_ns,
-        spec=ImageSpec(
-            format=_member(_FORMATS, format_),
-            size_wh=(width, height),
-            range=_member(_RANGES, range_),
-            matrix=_member(_MATRICES, matrix),
-        ),
+        spec=spec_of_codes((format_, range_, matrix), (width, height)),
         meta_nbytes=meta_nbytes,
     )
-
-
-_E = TypeVar("_E", bound=enum.StrEnum)
-
-
-def _member(table: Sequence[_E], code: int) -> _E:
-    if code >= len(table):
-        raise ValueError(f"{type(table[0]).__name__} code must be 0..{len(table) - 1}, got {code}")
-    return table[code]
-
-
-def _check(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be within {low}..{high}, got {value}")

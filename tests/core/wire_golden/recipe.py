@@ -4,6 +4,7 @@ Run it to write them again: ``python tests/core/wire_golden/recipe.py``. A new v
 files; these stay as they are, because they are what earlier releases put on the bus.
 """
 
+import struct
 from pathlib import Path
 
 
@@ -30,6 +31,14 @@ PACKETS = {
     "end.bin": head(2, 18) + le(2, 1) + le(1, 1) + le(99, 8),
     # "engine", a session, window 4, done up to 40
     "grant.bin": head(3, 58) + b"engine" + bytes(26) + le(0xFEDCBA9876543210, 8) + le(4, 2) + le(40, 8),
+    # infrared, gray16, full range, BT.601; lossless; key frame and shutter closed; 640 x 512 at 8.7 fps
+    "packet.bin": head(4, 94)
+    + le(1, 1) + le(1, 1) + le(1, 1) + le(0, 1) + le(3, 1) + le(3, 1)
+    + le(0x0102030405060708, 8) + le(12, 8) + le(34, 8) + le(5, 8)
+    + le(-7, 8, signed=True) + le(123_456_789_012, 8, signed=True) + le(123_460_000_000, 8, signed=True)
+    + le(640, 4) + le(512, 4) + struct.pack("<d", 8.7) + le(98_765, 4) + le(0xCAFEF00D, 4),
+    # visible, a life of the node, 77 frames captured
+    "away.bin": head(5, 25) + le(0, 1) + le(0x0102030405060708, 8) + le(77, 8),
 }  # fmt: skip
 
 if __name__ == "__main__":
