@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamfuse import __version__
-from streamfuse.cli import fuse, pipeline, run, train, weights
+from streamfuse.cli import bench, capture, fuse, keys, pipeline, run, sources, train, weights
 from streamfuse.cli.evaluate import group as evaluate
 
 __all__ = ["app"]
@@ -44,6 +44,10 @@ app.command("run")(run.run)
 app.command("init")(pipeline.init)
 app.command("check")(pipeline.check)
 app.command("fuse")(fuse.fuse)
+app.command("sources")(sources.sources)
+app.command("capture")(capture.capture)
+app.command("keys")(keys.keys)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
+app.add_typer(bench.app, name="bench")
 app.add_typer(weights.app, name="weights")

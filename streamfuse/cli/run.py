@@ -84,6 +84,8 @@ def _table(plain: dict[str, Any]) -> Table:
             f"captured {stream['captured']} = emitted {stream['emitted']} + dropped {dropped}"
             f" + in flight {stream['in_flight']}",
         )
+    for name, camera in plain["cameras"].items():
+        table.add_row(f"  {name} camera", _camera(camera))
     for key, title, unit in (("latency_ms", "latency", "ms"), ("skew_ms", "skew", "ms")):
         values = "  ".join(f"{name} {value:.1f}" for name, value in plain[key].items() if value is not None)
         table.add_row(title, f"{values} {unit}" if values else "-")
@@ -99,3 +101,14 @@ def _table(plain: dict[str, Any]) -> Table:
     for path in plain["recordings"]:
         table.add_row("recording", str(path))
     return table
+
+
+def _camera(plain: dict[str, Any]) -> str:
+    words = f"{plain['state']}, {plain['reconnects']} reconnects"
+    clock = plain["clock"]
+    if clock is None:
+        return words
+    return (
+        f"{words}, time from {clock['source']}, drift {clock['drift_ppm']:.1f} ppm, "
+        f"jitter {clock['jitter_ms']:.1f} ms"
+    )

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from streamfuse.core.health import CameraState
 from streamfuse.frames import PairState
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class StatusLine:
             f"  matched {states[PairState.MATCHED]}  held {states[PairState.HELD]}"
             f"  single {states[PairState.VISIBLE_ONLY] + states[PairState.INFRARED_ONLY]}",
             (f"  dropped {dropped}", "yellow" if dropped else ""),
+            (_troubles(summary), "bold yellow"),
             f"  [{summary.backend} {summary.device}]" if summary.backend else "",
         )
         self._live.update(line, refresh=True)
@@ -66,6 +68,15 @@ class StatusLine:
     def say(self, text: str) -> None:
         """Print a message above the line."""
         self._console.print(Text(text), highlight=False)
+
+
+def _troubles(summary: Summary) -> str:
+    """The cameras that do not give pictures at the moment."""
+    return "".join(
+        f"  {stream} {camera.state}"
+        for stream, camera in summary.cameras.items()
+        if camera.state is not CameraState.LIVE
+    )
 
 
 @contextmanager

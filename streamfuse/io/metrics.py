@@ -7,7 +7,7 @@ unasked server costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamfuse.core.health import CameraHealth, CameraState
 from streamfuse.core.stats import Accounting
 from streamfuse.errors import OutputError
 from streamfuse.frames import DropCause, PairState, StreamName
@@ -41,6 +42,8 @@ class MetricsSnapshot:
     """Fused frames per second, of late."""
     worker_restarts: Mapping[str, int]
     """Restarts since the start, by worker."""
+    cameras: Mapping[StreamName, CameraHealth] = field(default_factory=dict)
+    """The streams that come from live cameras."""
 
     def __post_init__(self) -> None:
         wrong = [quantile for quantile in (*self.latency_s, *self.skew_s) if not 0.0 <= quantile <= 1.0]
@@ -105,6 +108,7 @@ class _RunCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         snapshot = self._read()
         yield from _stream_families(snapshot.streams)
+        yield from _camera_families(snapshot.cameras)
         pairs = {state.value: snapshot.pairs.get(state, 0) for state in PairState}
         yield _counter("streamfuse_pairs", "Pairs made, by state.", "state", pairs)
         restarts = snapshot.worker_restarts
@@ -133,6 +137,29 @@ def _stream_families(streams: Mapping[StreamName, Accounting]) -> Iterator[Metri
         for cause in DropCause:
             dropped.add_metric([stream.value, cause.value], counts.dropped.get(cause, 0))
     yield from (captured, emitted, dropped, in_flight)
+
+
+def _camera_families(cameras: Mapping[StreamName, CameraHealth]) -> Iterator[Metric]:
+    state = GaugeMetricFamily(
+        "streamfuse_camera_state", "1 for the present state.", labels=["stream", "state"]
+    )
+    for stream, camera in cameras.items():
+        for possible in CameraState:
+            state.add_metric([stream.value, possible.value], float(camera.state is possible))
+    yield state
+    reconnects = {stream.value: camera.reconnects for stream, camera in cameras.items()}
+    yield _counter("streamfuse_camera_reconnects", "How often a camera came back.", "stream", reconnects)
+    clocks = {stream: camera.clock for stream, camera in cameras.items() if camera.clock is not None}
+    drift = GaugeMetricFamily(
+        "streamfuse_camera_clock_drift_ppm", "Camera's clock against the host's.", labels=["stream", "source"]
+    )
+    jitter = GaugeMetricFamily(
+        "streamfuse_camera_clock_jitter_seconds", "Of arrivals around the fit.", labels=["stream", "source"]
+    )
+    for stream, clock in clocks.items():
+        drift.add_metric([stream.value, clock.source.value], clock.drift_ppm)
+        jitter.add_metric([stream.value, clock.source.value], clock.jitter_ms / 1000)
+    yield from (drift, jitter)
 
 
 def _counter(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:

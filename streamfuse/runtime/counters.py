@@ -14,11 +14,14 @@ from streamfuse.frames import DropCause, PairState, StreamName
 from streamfuse.io.inlet import inlet_counters
 
 __all__ = [
+    "CAMERA_STATE",
     "CAPTURED",
     "CAPTURE_CAUSES",
     "DETECTIONS",
     "ENGINE",
     "FUSED",
+    "LAST_FRAME_NS",
+    "OPENED",
     "PAIRED",
     "SINKS",
     "SINK_WRITTEN",
@@ -40,8 +43,15 @@ FUSED: Final = "fused"
 DETECTIONS: Final = "detections"
 SINK_WRITTEN: Final = "written"
 
-CAPTURE_CAUSES: Final = (DropCause.SKIPPED, DropCause.FROZEN, DropCause.WORKER_LOST)
-"""Why a capture worker drops frames before it offers them."""
+CAMERA_STATE: Final = "camera.state"
+"""Code of the :class:`~streamfuse.core.health.CameraState`; 0 where the source is no camera."""
+OPENED: Final = "camera.opened"
+"""How often the camera was opened; all but the first time it had been away."""
+LAST_FRAME_NS: Final = "camera.last_frame_ns"
+"""Monotonic time of the newest frame; 0 before the first."""
+
+CAPTURE_CAUSES: Final = tuple(DropCause)
+"""Why a capture worker drops frames before it offers them: a source may know of any cause."""
 
 
 def capture_dropped(cause: DropCause) -> str:
@@ -72,7 +82,8 @@ def pairs(state: PairState) -> str:
 def counters_of(role: str) -> tuple[str, ...]:
     """All counters of one worker, besides those that every board has."""
     if role in set(StreamName):
-        return (CAPTURED, *map(capture_dropped, CAPTURE_CAUSES), *outbox_counters([ENGINE]))
+        camera = (CAMERA_STATE, OPENED, LAST_FRAME_NS)
+        return (CAPTURED, *camera, *map(capture_dropped, CAPTURE_CAUSES), *outbox_counters([ENGINE]))
     if role != ENGINE:
         return (SINK_WRITTEN, *inlet_counters(Channel.FUSED))
     names = [PAIRED, FUSED, DETECTIONS, *map(pairs, PairState), *outbox_counters(SINKS)]

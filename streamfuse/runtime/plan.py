@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -12,12 +12,13 @@ from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.config.rig import Rig, load_rig
 from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import UsageError
-from streamfuse.frames import ColorMatrix, ColorRange, ImageSpec, PixelFormat, StreamName
+from streamfuse.frames import ImageSpec, StreamName
 from streamfuse.io.ring import ring_nbytes
 from streamfuse.io.source import SourceInfo
-from streamfuse.io.sources import open_source
+from streamfuse.runtime.prober import info_from_json
+from streamfuse.runtime.survey import survey
 
-__all__ = ["SINK_WINDOW", "STREAM_WINDOW", "Plan", "make_plan"]
+__all__ = ["SINK_WINDOW", "STREAM_WINDOW", "Plan", "make_plan", "summary_of"]
 
 
 STREAM_WINDOW: Final = 4
@@ -37,6 +38,8 @@ class Plan:
     visible: SourceInfo
     infrared: SourceInfo
     max_frames: int | None
+    absent: Mapping[StreamName, str] = field(default_factory=dict)
+    """Cameras that were not there when the plan was made, and why: what is known of them is assumed."""
 
     @property
     def every_frame(self) -> bool:
@@ -67,6 +70,11 @@ class Plan:
         sources = self.config.sources
         return sources.visible if stream is StreamName.VISIBLE else sources.infrared
 
+    def without(self, stream: StreamName) -> str:
+        """One sentence about a camera that is absent."""
+        known = summary_of(self.source(stream))
+        return f"absent ({self.absent[stream]}); the run begins without it, as {known}"
+
     @property
     def shared_nbytes(self) -> int:
         """Shared memory that the run takes."""
@@ -82,12 +90,20 @@ class Plan:
         fused = (len(self.sinks) * SINK_WINDOW + _SPARE_SLOTS, self.fused_spec.nbytes)
         return {**streams, "fused": fused}
 
+    @property
+    def base(self) -> StreamName:
+        """The stream that sets the beat, by the rates that the sources name."""
+        sync = self.config.sync
+        base = StreamName(sync.base)
+        if sync.mode == "slowest" and self.source(base.other).fps < self.source(base).fps:
+            return base.other
+        return base
+
     def frame_limit(self, stream: StreamName) -> int | None:
         """How many frames of a stream ``max_frames`` pairs can need, where no frame may be lost."""
         if self.max_frames is None or not self.every_frame:
             return None
-        base = self.source(StreamName(self.config.sync.base))
-        ratio = self.source(stream).fps / base.fps
+        ratio = self.source(stream).fps / self.source(self.base).fps
         if abs(ratio - 1.0) < 1e-3:
             return self.max_frames
         return ceil(self.max_frames * ratio) + ceil(ratio)
@@ -100,6 +116,7 @@ class Plan:
             "visible": asdict(self.visible),
             "infrared": asdict(self.infrared),
             "max_frames": self.max_frames,
+            "absent": dict(self.absent),
         }
 
     @classmethod
@@ -108,41 +125,44 @@ class Plan:
         return cls(
             config=PipelineConfig.model_validate_json(plain["config"]),
             run_dir=plain["run_dir"],
-            visible=_source_info(plain["visible"]),
-            infrared=_source_info(plain["infrared"]),
+            visible=info_from_json(plain["visible"]),
+            infrared=info_from_json(plain["infrared"]),
             max_frames=plain["max_frames"],
+            absent={StreamName(stream): why for stream, why in plain["absent"].items()},
         )
 
 
-def _source_info(plain: dict[str, Any]) -> SourceInfo:
-    spec = plain["spec"]
-    width, height = spec["size_wh"]
-    return SourceInfo(
-        spec=ImageSpec(
-            format=PixelFormat(spec["format"]),
-            size_wh=(width, height),
-            range=ColorRange(spec["range"]),
-            matrix=ColorMatrix(spec["matrix"]),
-        ),
-        fps=plain["fps"],
-        frame_count=plain["frame_count"],
-        live=plain["live"],
-    )
+def make_plan(
+    config: PipelineConfig,
+    *,
+    run_dir: Path,
+    max_frames: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Plan:
+    """Look at both sources and check that they, the rig and the sinks fit together.
 
-
-def make_plan(config: PipelineConfig, *, run_dir: Path, max_frames: int | None = None) -> Plan:
-    """Open both sources for a moment and check that they, the rig and the sinks fit together.
+    Args:
+        config: The checked configuration.
+        run_dir: Where the processes of the run will meet.
+        max_frames: Fused pairs after which the run ends.
+        say: Told of cameras that are absent; one that has to be waited for is an error without it.
 
     Raises:
         SourceError: a source cannot be opened.
         ConfigError: the rig file is wrong.
         UsageError: the sizes need a rig, or cannot be recorded.
     """
-    visible = _probe(config, StreamName.VISIBLE)
-    infrared = _probe(config, StreamName.INFRARED)
-    _check_sizes(load_rig(config.rig), visible.spec, infrared.spec)
+    rig = load_rig(config.rig)
+    found = survey(config, rig, say=say)
+    visible, infrared = found.infos[StreamName.VISIBLE], found.infos[StreamName.INFRARED]
+    _check_sizes(rig, visible.spec, infrared.spec)
     plan = Plan(
-        config=config, run_dir=str(run_dir), visible=visible, infrared=infrared, max_frames=max_frames
+        config=config,
+        run_dir=str(run_dir),
+        visible=visible,
+        infrared=infrared,
+        max_frames=max_frames,
+        absent=found.absent,
     )
     width, height = plan.fused_spec.size_wh
     if config.record is not None and (width % 2 or height % 2):
@@ -151,16 +171,6 @@ def make_plan(config: PipelineConfig, *, run_dir: Path, max_frames: int | None =
             f"crop them to {width // 2 * 2}x{height // 2 * 2} or leave out `record`"
         )
     return plan
-
-
-def _probe(config: PipelineConfig, stream: StreamName) -> SourceInfo:
-    cameras: dict[StreamName, SourceConfig] = {
-        StreamName.VISIBLE: config.sources.visible,
-        StreamName.INFRARED: config.sources.infrared,
-    }
-    partner_uri = cameras[stream.other].uri
-    with closing(open_source(cameras[stream], stream=stream, partner_uri=partner_uri)) as source:
-        return source.info
 
 
 def _check_sizes(rig: Rig, visible: ImageSpec, infrared: ImageSpec) -> None:
@@ -185,6 +195,11 @@ def _check_sizes(rig: Rig, visible: ImageSpec, infrared: ImageSpec) -> None:
                 f"{_size(got[name])}; use a rig made for these cameras, or `rig: identity` "
                 "if the streams are already registered"
             )
+
+
+def summary_of(info: SourceInfo) -> str:
+    """A source in a few words."""
+    return f"{_size(info.spec.size_wh)} {info.spec.format} at {info.fps:g} fps"
 
 
 def _size(size_wh: tuple[int, int]) -> str:

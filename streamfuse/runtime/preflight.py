@@ -13,11 +13,11 @@ from streamfuse.config.fields import split_host_port
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.engine.fusion import FusionEngine
 from streamfuse.errors import OutputError, StreamfuseError
+from streamfuse.frames import StreamName
 from streamfuse.io.encode import pick_encoder
 from streamfuse.io.files import check_writable
 from streamfuse.io.segment import preflight
-from streamfuse.io.source import SourceInfo
-from streamfuse.runtime.plan import Plan, make_plan
+from streamfuse.runtime.plan import Plan, make_plan, summary_of
 
 __all__ = ["Finding", "check_pipeline"]
 
@@ -57,8 +57,8 @@ def _failure(what: str, error: StreamfuseError) -> Finding:
 
 def _checks(config: PipelineConfig, plan: Plan | None) -> Iterator[tuple[str, Callable[[], str]]]:
     if plan is not None:
-        yield "visible", lambda: _describe(plan.visible)
-        yield "infrared", lambda: _describe(plan.infrared)
+        for stream in StreamName:
+            yield stream, partial(_describe, plan, stream)
         yield "shared memory", lambda: _shared_memory(plan)
     yield "rig", lambda: str(config.rig)
     yield "engine", lambda: _engine(config)
@@ -71,10 +71,12 @@ def _checks(config: PipelineConfig, plan: Plan | None) -> Iterator[tuple[str, Ca
         yield "record", lambda: _record(record.dir, record.codec)
 
 
-def _describe(info: SourceInfo) -> str:
-    width, height = info.spec.size_wh
+def _describe(plan: Plan, stream: StreamName) -> str:
+    if stream in plan.absent:
+        return plan.without(stream)
+    info = plan.source(stream)
     frames = f", {info.frame_count} frames" if info.frame_count is not None else ""
-    return f"{width}x{height} {info.spec.format} at {info.fps:g} fps{frames}"
+    return f"{summary_of(info)}{frames}"
 
 
 def _shared_memory(plan: Plan) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from streamfuse.core.clockfit import ClockReport, TimeSource
 from streamfuse.core.stats import Histogram
 
 __all__ = ["Report"]
@@ -23,6 +24,8 @@ class Report:
         self.enough = False
         """The engine has fused as many pairs as were asked for."""
         self.recordings: list[str] = []
+        self.clocks: dict[str, ClockReport] = {}
+        """How each camera's clock stood when it was last told, by stream."""
         self._current: dict[str, dict[str, Any]] = {}
         self._earlier: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
@@ -34,6 +37,9 @@ class Report:
                 self.device = event.get("device", self.device)
             case "stats":
                 self._current[role] = dict(event)
+                if "clock" in event:
+                    clock = event["clock"]
+                    self.clocks[role] = ClockReport(**{**clock, "source": TimeSource(clock["source"])})
             case "lost":
                 if role in self._current:
                     self._earlier[role].append(self._current.pop(role))
@@ -47,6 +53,12 @@ class Report:
         """Fused frames per second over the life of the engine."""
         rates = [stats["fps"] for stats in self._all() if "fps" in stats]
         return float(rates[-1]) if rates else 0.0
+
+    @property
+    def offset(self) -> Mapping[str, float | None]:
+        """What the engine last said about the offset between the streams; empty when it does not look."""
+        found = [stats["offset"] for stats in self._all() if "offset" in stats]
+        return dict(found[-1]) if found else {}
 
     def histogram(self, name: str) -> Histogram:
         """A histogram that workers send under ``name``, over all of them."""

@@ -24,7 +24,7 @@ from streamfuse.runtime.counters import ENGINE, counters_of
 from streamfuse.runtime.plan import Plan, make_plan
 from streamfuse.runtime.report import Report
 from streamfuse.runtime.summary import Summary, metrics_of
-from streamfuse.runtime.supervisor import Supervisor
+from streamfuse.runtime.supervisor import STALL_TIMEOUT_S, Supervisor
 
 __all__ = ["RunOptions", "RunResult", "run_pipeline"]
 
@@ -41,6 +41,8 @@ class RunOptions:
 
     duration_s: float | None = None
     max_frames: int | None = None
+    stall_timeout_s: float = STALL_TIMEOUT_S
+    """Seconds without progress after which a worker is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,9 @@ def run_pipeline(
         on_message(f"removed what a crashed run left in shared memory: {left}")
     with ExitStack() as stack:
         run_dir = stack.enter_context(RunDir.create())
-        plan = make_plan(config, run_dir=run_dir.path, max_frames=options.max_frames)
+        plan = make_plan(config, run_dir=run_dir.path, max_frames=options.max_frames, say=on_message)
+        for stream in plan.absent:
+            on_message(f"{stream}: {plan.without(stream)}")
         if config.record is not None:
             check_writable(config.record.dir)
         _allocate(plan, run_dir)
@@ -135,6 +139,7 @@ class _Run:
         on_status: Callable[[Summary], None],
         on_message: Callable[[str], None],
     ) -> None:
+        self._plan = plan
         self._options = options
         self._boards = boards
         self._on_status = on_status
@@ -148,6 +153,7 @@ class _Run:
             self._clock,
             pulse=lambda role: boards[role].get("progress"),
             on_event=self._on_event,
+            stall_timeout_s=options.stall_timeout_s,
         )
 
     def summary(self) -> Summary:
@@ -210,10 +216,16 @@ class _Run:
         )
         if epoch_ns is None and any(worker.error for worker in supervisor.workers.values()):
             supervisor.kill()  # the run cannot begin, and nobody holds anything yet
-        elif over or supervisor.workers[ENGINE].done or self._report.enough:
+        elif over or supervisor.workers[ENGINE].done or self._report.enough or self._hopeless():
             supervisor.stop(drain=True, timeout_s=DRAIN_TIMEOUT_S)
+
+    def _hopeless(self) -> bool:
+        """Whether a camera has failed for a reason that does not heal; all others are tried for ever."""
+        return any(self._plan.source(s).live and self._supervisor.workers[s].error for s in StreamName)
 
     def _on_event(self, role: str, event: dict[str, Any]) -> None:
         self._report.hear(role, event)
         if event["event"] in {"log", "lost", "warning"}:
             self._on_message(f"[{role}] {event['text']}")
+        elif event["event"] == "camera":
+            self._on_message(f"{role}: {event['text']}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from streamfuse.core.health import CameraHealth, CameraState
 from streamfuse.core.stats import Accounting, Histogram
 from streamfuse.frames import DropCause, PairState, StreamName
 from streamfuse.io.metrics import MetricsSnapshot
@@ -42,6 +43,10 @@ class Summary:
     """Milliseconds between the two frames of a pair, without sign."""
     stages: Mapping[str, Histogram]
     sinks: Mapping[str, SinkCounts]
+    cameras: Mapping[StreamName, CameraHealth] = field(default_factory=dict)
+    """The streams that come from live cameras."""
+    offset: Mapping[str, float | None] = field(default_factory=dict)
+    """Between the streams, as the images show it: ``estimate_ms``, ``confidence``, ``applied_ms``."""
     recordings: tuple[str, ...] = ()
     restarts: Mapping[str, int] = field(default_factory=dict)
     backend: str = ""
@@ -61,6 +66,8 @@ class Summary:
             skew=report.histogram("skew_ms"),
             stages=report.stages(),
             sinks={name: _sink(name, counters[name], engine) for name in c.SINKS if name in counters},
+            cameras=_cameras(counters, report),
+            offset=report.offset,
             recordings=tuple(report.recordings),
             restarts=dict(restarts),
             backend=report.backend,
@@ -95,6 +102,8 @@ class Summary:
                 for name, times in self.stages.items()
                 if times.count
             },
+            "cameras": {stream.value: camera.as_dict() for stream, camera in self.cameras.items()},
+            "offset": dict(self.offset),
             "detections": self.detections,
             "recordings": list(self.recordings),
             "restarts": dict(self.restarts),
@@ -128,6 +137,19 @@ def _account(capture: Mapping[str, int], engine: Mapping[str, int], stream: Stre
         dropped=dropped,
         in_flight=max(0, pending) + max(0, on_the_wire) + engine[c.held(stream)],
     )
+
+
+def _cameras(counters: Counters, report: Report) -> dict[StreamName, CameraHealth]:
+    states = {stream: CameraState.of_code(counters[stream][c.CAMERA_STATE]) for stream in StreamName}
+    return {
+        stream: CameraHealth(
+            state=state,
+            reconnects=max(0, counters[stream][c.OPENED] - 1),
+            clock=report.clocks.get(stream),
+        )
+        for stream, state in states.items()
+        if state is not None
+    }
 
 
 class _Words:
@@ -165,6 +187,7 @@ def metrics_of(summary: Summary) -> MetricsSnapshot:
         skew_s=_quantiles_s(summary.skew),
         fps=summary.fps,
         worker_restarts=summary.restarts,
+        cameras=summary.cameras,
     )
 
 

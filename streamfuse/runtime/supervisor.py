@@ -19,12 +19,12 @@ from streamfuse.core.backoff import Backoff
 from streamfuse.errors import PromiseError
 from streamfuse.runtime.child import WORKER_COMMAND, Child
 
-__all__ = ["Pulse", "Supervisor", "WorkerState"]
+__all__ = ["STALL_TIMEOUT_S", "Pulse", "Supervisor", "WorkerState"]
 
 READY_TIMEOUT_S: Final = 120.0
 """From the start of the workers until all are ready: covers compiling the network once."""
 STALL_TIMEOUT_S: Final = 10.0
-"""A worker whose board has not moved for so long hangs, and is replaced."""
+"""How long a worker's board may stand still before it is replaced."""
 STEADY_AFTER_S: Final = 60.0
 """A worker that has lived so long works: should it die, its first restart comes soon again."""
 _TICK_S: Final = 0.1
@@ -68,6 +68,7 @@ class Supervisor:
         pulse: see :class:`Pulse`.
         on_event: told of every event, with the worker's name; may call :meth:`stop`.
         command: what to start for each worker.
+        stall_timeout_s: a worker whose pulse has stood still for so long hangs, and is replaced.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class Supervisor:
         pulse: Pulse,
         on_event: Callable[[str, dict[str, Any]], None],
         command: Sequence[str] = WORKER_COMMAND,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> None:
         self._command = command
+        self._stall_timeout_s = stall_timeout_s
         self.workers = {name: WorkerState(order=order) for name, order in orders.items()}
         self._clock = clock
         self._pulse = pulse
@@ -222,12 +225,13 @@ class Supervisor:
 
     def _watch_progress(self, name: str, worker: WorkerState, now_ns: int) -> None:
         progress = self._pulse(name)
-        if progress != worker.progress or not worker.ready or self._epoch_ns is None:
+        patience_s = self._stall_timeout_s if worker.ready else READY_TIMEOUT_S
+        if progress != worker.progress or self._epoch_ns is None:
             worker.progress, worker.progress_ns = progress, now_ns
-        elif now_ns - worker.progress_ns > STALL_TIMEOUT_S * NS_PER_S and worker.child is not None:
-            self._on_event(
-                name, {"event": "log", "text": f"no progress for {STALL_TIMEOUT_S:.0f} s: replaced"}
-            )
+        elif now_ns - worker.progress_ns > patience_s * NS_PER_S and worker.child is not None:
+            text = f"no progress for {patience_s:g} s: replaced"
+            self._on_event(name, {"event": "log", "text": text})
+            worker.progress_ns = now_ns
             worker.child.kill()
 
     def _retire(self, name: str, worker: WorkerState) -> None:

@@ -1,10 +1,12 @@
 """A consumer process for the tests of the bus: takes frames until the stream ends and checks each.
 
-``python bus_consumer.py RUN_FOLDER WINDOW``; started again it goes on where it was killed. It prints a line
-after every hundredth frame and the reason of the end.
+``python bus_consumer.py RUN_FOLDER WINDOW [NAME [PAUSE_S]]``; started again it goes on where it was killed.
+It prints a line after every hundredth frame and the reason of the end. With a pause it takes that long over
+each frame, and prints a line after each. Its board is that of ``consumer``, or of its name where it has one.
 """
 
 import sys
+import time
 from pathlib import Path
 
 from streamfuse.clock import SystemClock
@@ -15,16 +17,16 @@ from streamfuse.io.inlet import Arrival, Inlet
 from streamfuse.io.rundir import RunDir
 
 
-def main(folder: Path, window: int) -> None:
+def main(folder: Path, window: int, name: str = "", pause_s: float = 0.0) -> None:
     """Take frames until the end."""
     clock = SystemClock()
     with (
         RunDir.join(folder) as run,
-        Board.open(run.board("consumer")) as board,
+        Board.open(run.board(name or "consumer")) as board,
         Inlet(
             run.endpoint("visible"),
             stream=Channel.VISIBLE,
-            consumer="engine",
+            consumer=name or "engine",
             window=window,
             ring_path=run.ring("visible"),
             ledger=board,
@@ -40,8 +42,9 @@ def main(folder: Path, window: int) -> None:
                     return
                 if isinstance(message, Arrival):
                     newest = check(message, newest)
+                    time.sleep(pause_s)
                     inlet.consumed()
-                    if inlet.count("delivered") % 100 == 0:
+                    if pause_s or inlet.count("delivered") % 100 == 0:
                         print("delivered", flush=True)  # noqa: T201 - what the test waits for
 
 
@@ -55,4 +58,4 @@ def check(arrival: Arrival, newest: int) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4], *map(float, sys.argv[4:5]))

@@ -1,10 +1,12 @@
 """A producer process for the tests of the bus: offers numbered flat frames until its stdin ends.
 
-``python bus_producer.py RUN_FOLDER realtime|every_frame``; started again it goes on where it was killed.
+``python bus_producer.py RUN_FOLDER realtime|every_frame [CONSUMER]…``; started again it goes on where it was
+killed. The ring is as large as windows of 3 need, at least for one consumer, which is ``engine`` by default.
 It prints a line after every hundredth frame and at the end whether all was consumed.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,17 +33,18 @@ class Stdin:
         return sys.stdin.fileno()
 
 
-def main(folder: Path, policy: Delivery) -> None:
+def main(folder: Path, policy: Delivery, consumers: Sequence[str]) -> None:
     """Offer frames until standard input ends."""
     stdin: Pollable = Stdin()
+    slots = 3 * (len(consumers) + 1)
     with (
         RunDir.join(folder) as run,
         Board.open(run.board("producer")) as board,
-        RingWriter.ensure(run.ring("visible"), slots=6, slot_nbytes=SPEC.nbytes) as ring,
+        RingWriter.ensure(run.ring("visible"), slots=slots, slot_nbytes=SPEC.nbytes) as ring,
         Outlet(
             run.endpoint("visible"),
             ring=ring,
-            outbox=Outbox(policy, ["engine"], ledger=board),
+            outbox=Outbox(policy, consumers, ledger=board),
             stream=Channel.VISIBLE,
         ) as outlet,
     ):
@@ -66,4 +69,4 @@ def image_of(seq: int) -> Image | Fill:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Delivery(sys.argv[2]))
+    main(Path(sys.argv[1]), Delivery(sys.argv[2]), sys.argv[3:] or ["engine"])

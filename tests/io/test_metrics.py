@@ -11,6 +11,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamfuse.core.clockfit import ClockReport, TimeSource
+from streamfuse.core.health import CameraHealth, CameraState
 from streamfuse.core.stats import Accounting
 from streamfuse.errors import OutputError
 from streamfuse.frames import DropCause, PairState, StreamName
@@ -26,6 +28,15 @@ SNAPSHOT = MetricsSnapshot(
     skew_s={0.5: 0.001},
     fps=29.5,
     worker_restarts={"capture visible": 2},
+    cameras={
+        StreamName.INFRARED: CameraHealth(
+            state=CameraState.FROZEN,
+            reconnects=3,
+            clock=ClockReport(
+                source=TimeSource.RTCP, offset_ms=1.0, drift_ppm=-12.5, jitter_ms=4.0, samples=100
+            ),
+        )
+    },
 )
 
 
@@ -137,3 +148,17 @@ def test_a_quantile_is_a_fraction() -> None:
     """95 for 0.95 is refused."""
     with pytest.raises(ValueError, match=r"within 0..1, got \[95\]"):
         MetricsSnapshot(streams={}, pairs={}, latency_s={95: 0.1}, skew_s={}, fps=0.0, worker_restarts={})
+
+
+def test_a_scrape_tells_how_the_cameras_are() -> None:
+    """The state as one of several series, so that an alarm can name it; the clock by its source."""
+    with serving(lambda: SNAPSHOT) as server:
+        got = scrape(server)
+    states = {
+        state: sample(got, "streamfuse_camera_state", stream="infrared", state=state) for state in CameraState
+    }
+    assert states == {"starting": 0, "live": 0, "frozen": 1, "lost": 0}
+    assert sample(got, "streamfuse_camera_reconnects_total", stream="infrared") == 3
+    clock = {"stream": "infrared", "source": "rtcp"}
+    assert sample(got, "streamfuse_camera_clock_drift_ppm", **clock) == -12.5
+    assert sample(got, "streamfuse_camera_clock_jitter_seconds", **clock) == 0.004

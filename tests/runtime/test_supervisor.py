@@ -44,6 +44,7 @@ def supervise(
     *,
     until: Callable[[Supervisor, Events], bool] | None = None,
     deadline_s: float = 30.0,
+    stall_timeout_s: float = 10.0,
 ) -> tuple[Supervisor, Events]:
     """Run scripted workers until all have ended; ``until`` asks for a stop when it becomes true."""
     clock = SystemClock()
@@ -54,6 +55,7 @@ def supervise(
         pulse=lambda _: 0,
         on_event=lambda name, event: events.append((name, event)),
         command=(sys.executable, "-c", WORKER),
+        stall_timeout_s=stall_timeout_s,
     )
     end_ns = clock.now_ns() + round(deadline_s * NS_PER_S)
     with supervisor:
@@ -121,3 +123,12 @@ def test_what_a_worker_prints_is_passed_on() -> None:
     """Words of libraries on standard error are not lost."""
     _, events = supervise({"a": ["noise ready go"]})
     assert ("a", {"event": "log", "text": "a library speaks"}) in events
+
+
+def test_a_worker_that_stands_still_is_replaced() -> None:
+    """It lives and says nothing, and its pulse does not move: it is ended, once, and started again."""
+    supervisor, events = supervise({"a": ["ready go stop", "ready go"]}, stall_timeout_s=0.5)
+    assert supervisor.workers["a"].restarts == 1
+    logs = [event["text"] for _, event in events if event["event"] == "log"]
+    assert logs == ["no progress for 0.5 s: replaced"]
+    assert said(events, "a") == ["ready", "log", "lost", "ready", "done"]

@@ -11,20 +11,18 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.config.rig import load_rig
-from streamfuse.core.thermal import SteadyAgc
 from streamfuse.engine.fusion import FusionEngine, Mode
 from streamfuse.engine.video import VideoFusion
-from streamfuse.frames import ColorRange, Detection, Frame, FramePair, Image, ImageSpec, PixelFormat
+from streamfuse.frames import ColorRange, Detection, FramePair, Image, ImageSpec, PixelFormat
 from streamfuse.geometry.gray import gray8
 from streamfuse.geometry.warp import Registration
 from streamfuse.runtime.plan import Plan
+from streamfuse.runtime.stages.infrared import Infrared
 
 __all__ = ["Compute", "ComputeThread", "Computed", "ComputedBatch"]
 
@@ -61,7 +59,7 @@ class Compute:
             infrared_size_wh=plan.infrared.spec.size_wh,
         )
         self._detect = _detector(plan)
-        self._agc = SteadyAgc()
+        self._infrared = Infrared(plan.config.sources.infrared)
         self._blank = _blank(plan.visible.spec)
         self._clock = clock
         self.batch = min(fusion.batch, self.engine.useful_batch or fusion.batch)
@@ -82,6 +80,10 @@ class Compute:
         found: Sequence[tuple[Detection, ...]] = [() for _ in images]
         if self._detect is not None:
             found = self._detect(images, [pair.pair_id for pair in pairs])
+            found = [
+                self._infrared.measured(detections, pair.infrared, self._registration)
+                for detections, pair in zip(found, pairs, strict=True)
+            ]
             took.lap("tasks")
         done = [
             Computed(pair=pair, image=image, detections=detections)
@@ -93,17 +95,10 @@ class Compute:
         if pair.infrared is None:
             assert pair.visible is not None  # held by FramePair
             return pair.visible.image, None
-        infrared = self._eight_bit(pair.infrared)
+        infrared = self._infrared.gray(pair.infrared)
         if pair.visible is None:
             return _painted(self._blank, self._registration.apply(infrared, self._blank)), None
         return pair.visible.image, self._registration.apply(infrared, pair.visible.image)
-
-    def _eight_bit(self, infrared: Frame) -> Image:
-        image = infrared.image
-        if image.spec.format is not PixelFormat.GRAY16:
-            return image
-        counts = cast("npt.NDArray[np.uint16]", image.planes[0])
-        return Image.from_gray(self._agc.apply(counts, infrared.capture_ns))
 
 
 Detect = Callable[[Sequence[Image], Sequence[int]], Sequence[tuple[Detection, ...]]]

@@ -64,6 +64,10 @@ class Desk:
         """Take in a frame that has arrived."""
         self._pairer.push(frame.stream, frame, capture_ns=frame.capture_ns, now_ns=now_ns)
 
+    def set_offset_ms(self, offset_ms: float) -> None:
+        """From now on add this to infrared capture times."""
+        self._pairer.set_offset_ms(offset_ms)
+
     def end(self, stream: StreamName) -> None:
         """No frame of this stream will come any more."""
         self._pairer.end(stream)
@@ -134,7 +138,7 @@ class Desk:
             infrared=outcome.infrared,
             skew_ms=outcome.skew_ms,
             infrared_age_ms=outcome.infrared_age_ms,
-            timed_by=self._pairer.policy.base,
+            timed_by=outcome.timed_by,
         )
         self._board.add(c.PAIRED)
         self._meter.paired(pair, now_ns)

@@ -13,20 +13,23 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from typing import Final
 
-from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcLabel
+from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcFollower
 from streamfuse.config.rig import load_rig
 from streamfuse.core.events import event_of
 from streamfuse.core.flow import Delivery, Outbox
-from streamfuse.core.pairing import OnMissing, PairingPolicy
+from streamfuse.core.pairing import OnMissing, PairingMode, PairingPolicy
 from streamfuse.core.wire import Channel, EndOfStream, EndReason
+from streamfuse.engine.pinned import pinned_memory
 from streamfuse.frames import DropCause, Frame, FusedFrame, StreamName
 from streamfuse.io.bus import Pollable, Waker, wait
 from streamfuse.io.inlet import Arrival, Inlet
 from streamfuse.io.outlet import Outlet
 from streamfuse.io.ring import RingWriter
+from streamfuse.io.staging import Allocate, Staging, plain_memory
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.plan import STREAM_WINDOW, Plan
+from streamfuse.runtime.stages.alignment import Alignment
 from streamfuse.runtime.stages.compute import Compute, Computed, ComputedBatch, ComputeThread
 from streamfuse.runtime.stages.desk import Desk
 from streamfuse.runtime.stages.joining import wait_for_consumers
@@ -35,6 +38,8 @@ from streamfuse.runtime.stages.meter import Meter
 __all__ = ["run"]
 
 _IDLE_MS: Final = 100
+_STAGED: Final = 4 * STREAM_WINDOW
+"""Frames of a stream with memory that is used again: under way, waiting for a partner, in two batches."""
 _FAREWELL_S: Final = 1.0
 """How long the engine waits for the last words of its captures, and for its sinks, once told to stop."""
 
@@ -47,7 +52,8 @@ def run(context: Context) -> None:
         waker = stack.enter_context(closing(Waker()))
         thread = stack.enter_context(closing(ComputeThread(compute.run, on_done=waker.wake)))
         outlet = stack.enter_context(_outlet(context, stack))
-        inlets = {stream: stack.enter_context(_inlet(context, stream)) for stream in StreamName}
+        allocate = pinned_memory if compute.engine.backend == "torch-cuda" else plain_memory
+        inlets = {stream: stack.enter_context(_inlet(context, stream, allocate)) for stream in StreamName}
         engine = _Engine(context, thread, batch=compute.batch, inlets=inlets, outlet=outlet)
         wait_for_consumers(context, outlet)
         context.link.send("ready", backend=compute.engine.backend, device=compute.engine.device)
@@ -65,7 +71,7 @@ def _outlet(context: Context, stack: ExitStack) -> Outlet:
     )
 
 
-def _inlet(context: Context, stream: StreamName) -> Inlet:
+def _inlet(context: Context, stream: StreamName, allocate: Allocate) -> Inlet:
     return Inlet(
         context.run_dir.endpoint(stream),
         stream=Channel(stream),
@@ -73,6 +79,7 @@ def _inlet(context: Context, stream: StreamName) -> Inlet:
         window=STREAM_WINDOW,
         ring_path=context.run_dir.ring(stream),
         ledger=context.board,
+        staging=Staging(context.plan.source(stream).spec.nbytes, buffers=_STAGED, allocate=allocate),
     )
 
 
@@ -90,6 +97,7 @@ def _pairing_policy(plan: Plan) -> PairingPolicy:
     return PairingPolicy(
         visible_fps=plan.visible.fps,
         infrared_fps=plan.infrared.fps,
+        mode=PairingMode(sync.mode),
         base=StreamName(sync.base),
         max_skew_ms=None if sync.max_skew_ms == "auto" else sync.max_skew_ms,
         max_wait_ms=sync.max_wait_ms,
@@ -118,14 +126,20 @@ class _Engine:
         self._inlets = inlets
         self._outlet = outlet
         self._meter = Meter(from_arrival=context.plan.every_frame)
+        policy = _pairing_policy(context.plan)
+        self._alignment = Alignment(
+            context.plan.config.sync.estimate_offset,
+            known_ms=policy.offset_ms,
+            may_apply=not policy.every_frame,
+        )
         self._desk = Desk(
-            _pairing_policy(context.plan),
+            policy,
             max_batch=batch,
             max_delay_ms=context.plan.config.fusion.max_delay_ms,
             board=context.board,
             meter=self._meter,
         )
-        self._utc = UtcLabel.read()
+        self._utc = UtcFollower(on_step=lambda text: context.link.send("log", text=text))
         self._computed: deque[Computed] = deque()
         self._owed = dict.fromkeys(StreamName, 0)
         self._ended: set[StreamName] = set()
@@ -141,14 +155,16 @@ class _Engine:
             for stream, inlet in self._inlets.items():
                 self._read(stream, inlet)
             self._end_the_missing()
+            self._align()
             self._desk.decide(self._clock.now_ns())
             self._collect(self._thread.take())
             self._emit_computed()
             self._start_batch()
             self._give_credit()
             self._desk.note_held()
+            self._utc.follow(self._clock.now_ns())
             if self._meter.is_due(self._clock.now_ns()):
-                self._context.link.send("stats", **self._meter.stats())
+                self._tell()
 
     def finish(self) -> None:
         """Account for what is still held, and say good-bye to the sinks."""
@@ -162,7 +178,7 @@ class _Engine:
         for done in self._computed:
             self._desk.drop(done.pair)
         self._desk.give_up(self._clock.now_ns())
-        self._context.link.send("stats", **self._meter.stats())
+        self._tell()
         reason = EndReason.STOPPED if self._context.link.stop else EndReason.FINISHED
         while not self._outlet.finish_step(reason, timeout_ms=_IDLE_MS):
             self._context.beat()
@@ -194,7 +210,16 @@ class _Engine:
                 self._end(stream)
             elif isinstance(message, Arrival):
                 self._owed[stream] += 1
-                self._desk.accept(_frame(stream, message), self._clock.now_ns())
+                frame = _frame(stream, message)
+                self._alignment.see(frame)
+                self._desk.accept(frame, self._clock.now_ns())
+
+    def _align(self) -> None:
+        if (offset_ms := self._alignment.offset_ms(self._clock.now_ns())) is not None:
+            self._desk.set_offset_ms(offset_ms)
+
+    def _tell(self) -> None:
+        self._context.link.send("stats", **self._meter.stats(), **self._alignment.stats())
 
     def _end(self, stream: StreamName) -> None:
         self._ended.add(stream)

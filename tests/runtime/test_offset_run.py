@@ -1,0 +1,62 @@
+"""Whole runs with streams that are out of step: the offset is seen in the images, reported, and taken out."""
+
+from __future__ import annotations
+
+import json
+from statistics import median
+from typing import Any
+
+import pytest
+
+STREET = "synthetic://street?seed=9&size=128x96&fps=20&cars=10&people=20&skew_ms=0"
+WRONG_MS = 120.0
+"""More than two frames: nearest frames then are at most half a frame apart, and yet the wrong ones."""
+
+
+def run_with(
+    world: Any, *, estimate_offset: str, seconds: int
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Run the street with infrared stamps made ``WRONG_MS`` too late: its events and its summary."""
+    world.write_pipeline(
+        "realtime",
+        STREET,
+        STREET,
+        f"publish: [{{kind: jsonl, path: events.jsonl}}]\n"
+        f"sync: {{offset_ms: {WRONG_MS}, estimate_offset: {estimate_offset}}}\n",
+    )
+    code, words = world.run("--duration", str(seconds))
+    assert code == 0, words
+    lines = (world.folder / "events.jsonl").read_text().splitlines()
+    summary = world.summary
+    for account in summary["streams"].values():
+        dropped = sum(account["dropped"].values())
+        assert account["captured"] == account["emitted"] + dropped + account["in_flight"]
+    return [json.loads(line) for line in lines], summary
+
+
+def apart(events: list[dict[str, Any]]) -> tuple[float, float]:
+    """By how many frames and milliseconds the halves of the pairs are apart, by number and by stamp."""
+    both = [event for event in events if event["state"] == "matched"]
+    frames = median(event["infrared_seq"] - event["visible_seq"] for event in both)
+    return frames, median(abs(event["skew_ms"]) for event in both)
+
+
+@pytest.mark.slow
+def test_an_offset_is_seen_and_taken_out_on_request(world: Any) -> None:
+    """Stamps 120 ms too late: over two frames apart at first; in the end together, with less skew."""
+    events, summary = run_with(world, estimate_offset="apply", seconds=32)
+    (early, early_skew_ms), (late, late_skew_ms) = apart(events[:100]), apart(events[-100:])
+    assert early in {-2, -3}
+    assert late == 0
+    assert summary["offset"]["applied_ms"] == pytest.approx(-WRONG_MS, abs=25)
+    assert late_skew_ms < early_skew_ms
+
+
+@pytest.mark.slow
+def test_an_offset_is_only_reported_unless_asked_otherwise(world: Any) -> None:
+    """The estimate is in the summary, the pairs stay as the file says."""
+    events, summary = run_with(world, estimate_offset="report", seconds=18)
+    assert apart(events[-100:])[0] in {-2, -3}
+    assert summary["offset"]["applied_ms"] == 0
+    assert summary["offset"]["estimate_ms"] == pytest.approx(-WRONG_MS, abs=25)
+    assert summary["offset"]["confidence"] >= 0.2
