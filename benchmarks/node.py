@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from _common import markdown_table, run, write_results
 
 from streamfuse.config.sources import SourceConfig
 from streamfuse.core.packet import Codec
@@ -35,7 +39,7 @@ WAYS = (
 )
 
 
-def measure(folder: Path, stream: str, codec: str, seconds: float) -> str:
+def measure(folder: Path, stream: str, codec: str, seconds: float) -> dict[str, float]:
     """Rate and latency of a node's stream."""
     command = [
         *(sys.executable, "-m", "streamfuse", "capture", "camera.yaml", "--stream", stream),
@@ -63,10 +67,10 @@ def measure(folder: Path, stream: str, codec: str, seconds: float) -> str:
         node.terminate()
         node.wait(timeout=10)
     p50, p95 = np.percentile(latencies_ms, [50, 95])
-    return f"{len(latencies_ms) / took_s:5.1f} fps, latency p50 {p50:5.1f} p95 {p95:5.1f} ms"
+    return {"fps": len(latencies_ms) / took_s, "p50_ms": float(p50), "p95_ms": float(p95)}
 
 
-def cost(stream: str, codec: str) -> str:
+def cost(stream: str, codec: str) -> dict[str, float]:
     """Bandwidth, and processor time at both ends."""
     with closing(SyntheticSource(SCENE, stream=StreamName(stream))) as source:
         images = [frame.image for frame in (source.read() for _ in range(_FRAMES)) if frame is not None]
@@ -84,17 +88,21 @@ def cost(stream: str, codec: str) -> str:
     decode_ms = (time.process_time() - started_s) * 1e3 / _FRAMES
     encode_ms = (coded_s - began_s) * 1e3 / _FRAMES
     nbytes = sum(map(len, payloads)) / _FRAMES
-    return (
-        f"{stream:9}{codec:9}{nbytes / 1e3:7.1f} kB/frame {nbytes * 240 / 1e6:6.1f} Mbit/s at 30 fps, "
-        f"encode {encode_ms:5.2f} ms, decode {decode_ms:5.2f} ms"
-    )
+    return {
+        "kb": nbytes / 1e3,
+        "mbit_s": nbytes * 8 * 30 / 1e6,
+        "encode_ms": encode_ms,
+        "decode_ms": decode_ms,
+    }
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure every way, write ``node.md`` and ``node.json``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=8.0)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    arguments = parser.parse_args()
+    rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for owner in ("node", "host"):
@@ -103,9 +111,25 @@ def main() -> None:
             f'name: node\nsources:\n  visible: {{uri: "{SCENE}"}}\n  infrared: {{uri: "{SCENE}"}}\n'
         )
         for stream, codec in WAYS:
-            sys.stdout.write(f"{cost(stream, codec)}, {measure(folder, stream, codec, seconds)}\n")
-            sys.stdout.flush()
+            measured = {**cost(stream, codec), **measure(folder, stream, codec, arguments.seconds)}
+            rows.append({"stream": stream, "codec": codec, **measured})
+    commands = [shlex.join(["python", *sys.argv])]
+    write_results(arguments.results, "node", account={"commands": commands, "rows": rows}, text=table(rows))
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The measurements in Markdown."""
+    numbers = {
+        "kB a frame": "kb",
+        "Mbit/s at 30 fps": "mbit_s",
+        "encode ms": "encode_ms",
+        "decode ms": "decode_ms",
+        "latency p50 ms": "p50_ms",
+        "p95": "p95_ms",
+    }
+    lines = ([row["stream"], row["codec"], *(f"{row[key]:.1f}" for key in numbers.values())] for row in rows)
+    return markdown_table(["640x480", "`--compress`", *numbers], lines, words=2)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

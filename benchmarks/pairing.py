@@ -138,27 +138,34 @@ def cells(score: Score) -> list[str]:
 _COLUMNS: Final = ("paired", "skew p50", "p95", "max", "wait p50", "p95", "longest gap, s")
 
 
-def page(rows: list[Row], hard: list[Row], costs: Mapping[str, float]) -> str:
-    """Both tables in Markdown."""
-    first = markdown_table(
+def comparison_page(rows: list[Row]) -> str:
+    """Ours beside the others, in Markdown."""
+    table = markdown_table(
         ["infrared", "pairing", *_COLUMNS], ([r.camera, r.way, *cells(r.score)] for r in rows), words=2
     )
-    second = markdown_table(
-        ["infrared", "mode", *_COLUMNS, "came out", "longest wait"],
+    return (
+        "Visible 30 fps; frames arrive 30 ± 3 ms after their capture; times in ms. `paired`: matched pairs\n"
+        "per base frame; skew and wait are those of matched pairs. **Bold**: streamfuse; the other rows are\n"
+        f"small re-implementations.\n\n{table}"
+    )
+
+
+def modes_page(hard: list[Row], costs: Mapping[str, float]) -> str:
+    """Every mode on harder cameras, and what it costs, in Markdown."""
+    columns = ["infrared", "mode", *_COLUMNS, "came out", "longest wait"]
+    cost = ", ".join(f"{mode} {microseconds:.0f}" for mode, microseconds in costs.items())
+    table = markdown_table(
+        columns,
         (
             [r.camera, r.way, *cells(r.score), f"{r.score.came_out:.1%}", f"{r.score.wait_max:.1f}"]
             for r in hard
         ),
         words=2,
     )
-    cost = ", ".join(f"{mode} {microseconds:.0f}" for mode, microseconds in costs.items())
     return (
-        "Visible 30 fps; frames arrive 30 ± 3 ms after their capture; times in ms. `paired`: matched pairs\n"
-        "per base frame; skew and wait are those of matched pairs. **Bold**: streamfuse; the other rows are\n"
-        f"small re-implementations.\n\n{first}\n"
         "Every mode with its default settings; `came out`: base frames shown in any state; `longest wait`:\n"
         "of any of them. The base of `slowest` is the infrared stream, where that is slower.\n\n"
-        f"{second}\nProcessor time of push and poll, microseconds per frame: {cost}.\n"
+        f"{table}\nProcessor time of push and poll, microseconds per frame: {cost}.\n"
     )
 
 
@@ -173,7 +180,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Play all rows, write the JSON and the page."""
+    """Play all rows, write both tables and their JSON."""
     args = arguments()
     rows = []
     for camera in CAMERAS:
@@ -186,14 +193,20 @@ def main() -> None:
         for mode, score in modes(camera, args.seconds).items()
     ]
     costs = cost_us()
-    account = {
+    commands = [shlex.join(["python", *sys.argv])]
+    comparison = {
         "seconds": args.seconds,
-        "comparison": [{"camera": r.camera, "way": r.way, **r.score.as_dict()} for r in rows],
-        "modes": [{"camera": r.camera, "mode": r.way, **r.score.as_dict()} for r in hard],
-        "cost_us": costs,
-        "commands": [shlex.join(["python", *sys.argv])],
+        "rows": [{"camera": r.camera, "way": r.way, **r.score.as_dict()} for r in rows],
+        "commands": commands,
     }
-    write_results(args.results, "pairing", account=account, text=page(rows, hard, costs))
+    write_results(args.results, "pairing", account=comparison, text=comparison_page(rows))
+    of_modes = {
+        "seconds": args.seconds,
+        "rows": [{"camera": r.camera, "mode": r.way, **r.score.as_dict()} for r in hard],
+        "cost_us": costs,
+        "commands": commands,
+    }
+    write_results(args.results, "pairing-modes", account=of_modes, text=modes_page(hard, costs))
 
 
 if __name__ == "__main__":

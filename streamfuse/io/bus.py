@@ -146,10 +146,12 @@ class Hub(_End):
             self.close()
             raise BusError(f"{endpoint}: cannot listen there: {error}") from error
         self.endpoint = self.socket.get_string(zmq.LAST_ENDPOINT) if self._file is None else endpoint
+        self._poller = zmq.Poller()  # made once: the socket's own poll() makes one for every call
+        self._poller.register(self.socket, zmq.POLLIN)
 
     def poll(self, timeout_ms: int) -> None:
         """Wait until a message has come or the time is over."""
-        self.socket.poll(timeout_ms, zmq.POLLIN)
+        self._poller.poll(timeout_ms)
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The next message with the route back to its sender; None when there is none."""

@@ -481,7 +481,8 @@ def test_a_guest_that_holds_its_frames_costs_the_expected_consumer_none(bus: Pai
     engine, guest = bus.inlet(window=1), bus.inlet("guest", window=2)
     until(outlet, lambda: present(bus, "engine", "guest"))
     for seq in range(6):
-        until(outlet, outlet.has_room)
+        # Its credit has to be back: nobody pumps while the test waits for the arrival.
+        until(outlet, lambda: outlet.has_room() and not bus.outbox.states()["engine"].outstanding)
         offer(outlet, seq)
         assert arrival(engine).descriptor.seq == seq
         engine.consumed()

@@ -163,7 +163,7 @@ def test_packets_lost_on_the_way_are_counted(
     source = GenicamSource(VisibleSource(uri="genicam://GV08", fps=50.0, size=(128, 96)), stream=VISIBLE)
     frames = take(source, 30)
     source.close()
-    lost = sum(sum(frame.lost.values()) for frame in frames)
+    lost = sum(sum(frame.lost.values()) for frame in frames[1:])  # what was lost before the first has no time
     most = round(frames[-1].pts_ns / 20e6) + 1
     record_property("promise", "damaged frames are counted, none is shown")
     assert 0 < lost <= most - len(frames)
