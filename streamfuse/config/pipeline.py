@@ -46,7 +46,7 @@ __all__ = [
     "load_pipeline",
 ]
 
-_LIVE: Final = re.compile(r"(rtsps?|rtmps?|rtp|udp|srt|tcp)://|/dev/")
+_LIVE: Final = re.compile(r"(rtsps?|rtmps?|rtp|udp|srt|tcp|https?|genicam)://|/dev/")
 """Sources that give frames in their own time and cannot be made to wait."""
 
 
@@ -55,13 +55,13 @@ class Sync(Block):
 
     mode: Literal["base", "nearest", "exact", "hold", "slowest"] = "base"
     """``base``: each base frame takes the nearest of the other stream; ``nearest``: likewise, but no frame is
-    shown twice; ``exact``: triggered cameras, equal times only; ``hold``: each base frame takes the newest at
-    once, without waiting; ``slowest``: as ``base``, and the slower stream is the base."""
+    matched twice; ``exact``: triggered cameras, equal times only; ``hold``: each base frame takes the newest
+    at once, without waiting; ``slowest``: as ``base``, and the slower stream is the base."""
     base: Literal["visible", "infrared"] = "visible"
     """The stream that sets the beat: one pair for each of its frames. Visible, as it has the most detail."""
     max_skew_ms: Literal["auto"] | Annotated[float, Field(gt=0, le=10_000)] = "auto"
-    """Milliseconds two frames may lie apart and still match; ``auto``: half the slower stream's
-    frame period plus 5 ms."""
+    """Milliseconds two frames may lie apart and still match; ``auto``: half the slower stream's measured
+    frame period plus 5 ms, with ``hold`` a whole one plus 5 ms, with ``exact`` 2 ms."""
     max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 20.0
     """Milliseconds a frame waits for its partner (``realtime``): half a frame at 25 per second."""
     on_missing: Literal["hold", "visible_only", "drop"] = "hold"
@@ -71,7 +71,8 @@ class Sync(Block):
     offset_ms: Annotated[float, Field(ge=-60_000, le=60_000)] = 0.0
     """Milliseconds added to the infrared capture times: positive when they are stamped too early."""
     estimate_offset: Literal["off", "report", "apply"] = "report"
-    """What is left of the offset, seen from the motion in both images: report it, or also take it out."""
+    """What is left of the offset, seen from the motion in both images: report it, or also take it out (from
+    30 ms on, and slowly)."""
 
 
 class Fusion(Block):
@@ -232,6 +233,15 @@ def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
         yield ("mode",), f'"every_frame" needs files, the {live[0]} source is live; use "realtime"'
     if len(live) == 2 and uris["visible"] == uris["infrared"]:
         yield ("sources", "infrared", "uri"), "the same camera as sources.visible.uri; expected another one"
+    if config.mode == "every_frame" and config.sync.estimate_offset == "apply":
+        yield (
+            ("sync", "estimate_offset"),
+            '"apply" needs `mode: realtime`; pairs of "every_frame" must not depend on who was faster',
+        )
+    infrared = config.sources.infrared
+    if infrared.format == "gray8" and (infrared.radiometry or infrared.telemetry != "none"):
+        key = "radiometry" if infrared.radiometry else "telemetry"
+        yield ("sources", "infrared", "format"), f'"gray8" has no counts for `{key}`; use "gray16"'
     paths = [sink.path for sink in config.publish]
     for index, path in enumerate(paths):
         if path in paths[:index]:

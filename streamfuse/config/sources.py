@@ -62,7 +62,8 @@ class SourceConfig(Block):
     uri: SourceUri
     """A video file, a folder of images, ``rtsp://…``, ``/dev/v4l/by-id/…``, ``tcp://…`` or ``synthetic://…``."""
     size: tuple[Side, Side] | None = Field(default=None, strict=False)
-    """Width and height to ask the camera for, and to begin with while it is absent."""
+    """Width and height to ask the camera for. With it a run begins while the camera is absent; otherwise it
+    waits, unless the rig or the other camera tell the size."""
     fps: Annotated[float, Field(gt=0, le=1_000)] | None = None
     """Frames per second to ask the camera for, and to begin with while it is absent."""
     input_format: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
@@ -137,7 +138,7 @@ class InfraredSource(SourceConfig):
     radiometry: Radiometry | None = None
     """For cameras whose counts are temperatures; never guessed."""
     telemetry: Literal["none", "lepton"] = "none"
-    """Extra lines below the image in which the camera tells of its shutter; they are cut off."""
+    """Extra lines beside the image in which the camera tells of its shutter; they are cut off."""
     min_frozen_ms: Annotated[float, Field(ge=0, le=10_000)] = 150.0
     """Milliseconds of exact repeats after which the image counts as frozen (a closed shutter)."""
 

@@ -150,7 +150,7 @@ def make_plan(
     Raises:
         SourceError: a source cannot be opened.
         ConfigError: the rig file is wrong.
-        UsageError: the sizes need a rig, or cannot be recorded.
+        UsageError: the sizes need a rig, or cannot be recorded; a camera cannot be made to wait.
     """
     rig = load_rig(config.rig)
     found = survey(config, rig, say=say)
@@ -164,6 +164,9 @@ def make_plan(
         max_frames=max_frames,
         absent=found.absent,
     )
+    live = [stream for stream, info in found.infos.items() if info.live]
+    if plan.every_frame and live:
+        raise UsageError(f'mode: "every_frame" needs files, the {live[0]} source is live; use "realtime"')
     width, height = plan.fused_spec.size_wh
     if config.record is not None and (width % 2 or height % 2):
         raise UsageError(

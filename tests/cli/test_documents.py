@@ -33,7 +33,7 @@ def test_the_readme_python_block_runs() -> None:
 def test_every_command_in_the_readme_exists() -> None:
     """No document promises a command or an option that the program does not have."""
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
-    known = "run|init|check|fuse|weights import|evaluate fusion|train fusion"
+    known = "run|init|check|fuse|weights import|evaluate fusion|train fusion|sources|capture|keys|bench bus"
     calls = re.findall(rf"(?:^|&& |/)streamfuse ((?:{known})\b[^\n]*)", blocks, re.MULTILINE)
     assert len(calls) >= 9
     for call in calls:

@@ -190,6 +190,21 @@ def test_each_mistake_has_its_line(override: str, problem: str) -> None:
             '--set mode: "every_frame" needs files, the infrared source is live; use "realtime"',
         ),
         (
+            ["mode=every_frame", "sources.visible.uri=genicam://"],
+            '--set mode: "every_frame" needs files, the visible source is live; use "realtime"',
+        ),
+        (
+            ["mode=every_frame", "sync.estimate_offset=apply"],
+            (
+                '--set sync.estimate_offset: "apply" needs `mode: realtime`; '
+                'pairs of "every_frame" must not depend on who was faster'
+            ),
+        ),
+        (
+            ["sources.infrared.format=gray8", "sources.infrared.radiometry={scale: 0.04}"],
+            '--set sources.infrared.format: "gray8" has no counts for `radiometry`; use "gray16"',
+        ),
+        (
             ["sources.visible.uri=/dev/video0", "sources.infrared.uri=/dev/../dev/video0"],
             "--set sources.infrared.uri: the same camera as sources.visible.uri; expected another one",
         ),

@@ -45,7 +45,7 @@ def pipeline(folder: Path, visible: str, infrared: str, more: str = "") -> Any:
     """A checked configuration; the sources are the insides of YAML's braces."""
     path = folder / "pipeline.yaml"
     path.write_text(
-        f"mode: realtime\nsources:\n  visible: {{{visible}, timeout_s: 1}}\n"
+        f"sources:\n  visible: {{{visible}, timeout_s: 1}}\n"
         f"  infrared: {{{infrared}, timeout_s: 1}}\n{more}"
     )
     return load_pipeline(path)
@@ -222,3 +222,11 @@ def test_an_absent_lepton_is_planned_without_its_telemetry(rig, tmp_path) -> Non
     )
     found = survey(config, load_rig("identity"), say=None)
     assert found.infos[INFRARED].spec == ImageSpec(format=PixelFormat.GRAY16, size_wh=(160, 120))
+
+
+@pytest.mark.usefixtures("site")
+def test_a_camera_of_another_package_cannot_be_made_to_wait(rig, tmp_path) -> None:
+    """That a plug-in is live is known only when it is open; `every_frame` is refused then."""
+    config = pipeline(tmp_path, STREET, f'uri: "{rig.device().uri}"', "mode: every_frame\n")
+    with pytest.raises(UsageError, match="the infrared source is live"):
+        make_plan(config, run_dir=tmp_path)
