@@ -45,8 +45,7 @@ def pipeline(folder: Path, visible: str, infrared: str, more: str = "") -> Any:
     """A checked configuration; the sources are the insides of YAML's braces."""
     path = folder / "pipeline.yaml"
     path.write_text(
-        f"sources:\n  visible: {{{visible}, timeout_s: 1}}\n"
-        f"  infrared: {{{infrared}, timeout_s: 1}}\n{more}"
+        f"sources:\n  visible: {{{visible}, timeout_s: 1}}\n  infrared: {{{infrared}, timeout_s: 1}}\n{more}"
     )
     return load_pipeline(path)
 
