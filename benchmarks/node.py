@@ -26,10 +26,10 @@ from _common import markdown_table, run, write_results
 from streamfuse.config.sources import SourceConfig
 from streamfuse.core.packet import Codec
 from streamfuse.frames import StreamName
-from streamfuse.io.codec import PacketDecoder, PacketEncoder
-from streamfuse.io.curve import make_keys
-from streamfuse.io.node import NodeSource
+from streamfuse.io.cameras.node import NodeSource
 from streamfuse.io.synthetic.source import SyntheticSource
+from streamfuse.io.transport.codec import PacketDecoder, PacketEncoder
+from streamfuse.io.transport.curve import make_keys
 
 SCENE = "synthetic://street?seed=7&format=gray16&people=2&cars=1&cyclists=0"
 _FRAMES = 30

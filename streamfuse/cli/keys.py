@@ -26,7 +26,7 @@ def keys(
     Example: streamfuse keys node --dir /etc/streamfuse
     """
     from streamfuse.errors import UsageError  # noqa: PLC0415 - slow imports wait for --help
-    from streamfuse.io.curve import make_keys  # noqa: PLC0415
+    from streamfuse.io.transport.curve import make_keys  # noqa: PLC0415
 
     if not _NAME.fullmatch(name):
         raise UsageError(f'expected 1 to 64 letters, digits, dots, dashes or underscores, got "{name}"')

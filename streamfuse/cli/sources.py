@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from streamfuse.io.devices import Inventory, V4l2Camera
+    from streamfuse.io.cameras.devices import Inventory, V4l2Camera
 
 __all__ = ["sources"]
 
@@ -22,7 +22,7 @@ def sources(
 
     Example: streamfuse sources
     """
-    from streamfuse.io.devices import take_inventory  # noqa: PLC0415 - slow imports wait for --help
+    from streamfuse.io.cameras.devices import take_inventory  # noqa: PLC0415 - slow imports wait for --help
 
     inventory = take_inventory()
     if as_json:

@@ -59,7 +59,7 @@ class Delivery(enum.StrEnum):
 
 
 class Ledger(Protocol):
-    """Named counters that only grow; ``streamfuse.io.board.Board`` is one that survives its process."""
+    """Named counters that only grow; ``io.transport.board.Board`` is one that survives its process."""
 
     def add(self, name: str, n: int = 1) -> None:
         """Add ``n`` to a counter."""

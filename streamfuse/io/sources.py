@@ -17,9 +17,9 @@ from typing import Final
 from streamfuse.config.sources import InfraredSource, SourceConfig
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import StreamName
+from streamfuse.io.cameras.lepton import LeptonSource
 from streamfuse.io.declared import check_declared
 from streamfuse.io.images import DEFAULT_FPS, SUFFIXES, ImageFolderSource, match_stems
-from streamfuse.io.lepton import LeptonSource
 from streamfuse.io.looping import LoopingSource
 from streamfuse.io.media import VideoSource
 from streamfuse.io.plugins import PLUGIN_GROUP, Factory, find_plugin
@@ -31,9 +31,9 @@ __all__ = ["PLUGIN_GROUP", "is_live", "open_source", "redact"]
 _NETWORK: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "udp", "http", "https")
 # Imported when asked for: each of them loads a library that a run on other sources has no use for.
 _BUILT_IN: Final = {
-    **dict.fromkeys(_NETWORK, "streamfuse.io.network:NetworkSource"),
-    "tcp": "streamfuse.io.node:NodeSource",
-    "genicam": "streamfuse.io.genicam:GenicamSource",
+    **dict.fromkeys(_NETWORK, "streamfuse.io.cameras.network:NetworkSource"),
+    "tcp": "streamfuse.io.cameras.node:NodeSource",
+    "genicam": "streamfuse.io.cameras.genicam:GenicamSource",
     "recording": "streamfuse.io.recording:RecordingSource",
 }
 _OF_CAMERAS: Final = (
@@ -143,7 +143,7 @@ def _open_once(config: SourceConfig, stream: StreamName, partner_uri: str | None
     if scheme is not None:
         return _factory(scheme[1].lower(), uri, stream)(config, stream=stream)
     if uri.startswith("/dev/"):
-        return _load("streamfuse.io.v4l2:V4l2Source")(config, stream=stream)
+        return _load("streamfuse.io.cameras.v4l2:V4l2Source")(config, stream=stream)
     path = Path(uri)
     if path.is_dir():
         return _folder(path, config, stream, partner_uri)

@@ -1,7 +1,7 @@
 """A capture node: one camera, served to fusing machines over the network.
 
-One process, one loop: the camera has a thread of its own (:mod:`streamfuse.io.camera`), everything else
-happens in turn, so that the books always agree.
+One process, one loop: the camera has a thread of its own (:mod:`streamfuse.io.cameras.camera`), everything
+else happens in turn, so that the books always agree.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from streamfuse.core.stats import Accounting
 from streamfuse.core.wire import EndReason
 from streamfuse.errors import EXIT_INTERRUPTED, PromiseError, UsageError
 from streamfuse.frames import StreamName
-from streamfuse.io.bus import wait
-from streamfuse.io.camera import CameraEvent, CameraFrame
-from streamfuse.io.curve import ServerKeys, load_server_keys
-from streamfuse.io.netbus import NodeHub
+from streamfuse.io.cameras.camera import CameraEvent, CameraFrame
+from streamfuse.io.transport.bus import wait
+from streamfuse.io.transport.curve import ServerKeys, load_server_keys
+from streamfuse.io.transport.netbus import NodeHub
 from streamfuse.jobs.capturing.audience import Audience, Coding
 from streamfuse.jobs.capturing.feed import Feed, open_feed
 

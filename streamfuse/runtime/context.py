@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamfuse.clock import Clock
-from streamfuse.io.board import Board
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.board import Board
+from streamfuse.io.transport.rundir import RunDir
 from streamfuse.runtime.link import Link
 from streamfuse.runtime.plan import Plan
 

@@ -1,7 +1,7 @@
 """The counters of each worker, by name: one list, read by the workers that count and by the summary.
 
-Counters live in shared memory (:mod:`streamfuse.io.board`), so they outlive a worker that is killed,
-and its successor goes on with them. Those named ``to.…`` and ``from.…`` are kept by the bus.
+Counters live in shared memory (:mod:`streamfuse.io.transport.board`), so they outlive a worker that is
+killed, and its successor goes on with them. Those named ``to.…`` and ``from.…`` are kept by the bus.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 from streamfuse.core.flow import outbox_counters
 from streamfuse.core.wire import Channel
 from streamfuse.frames import DropCause, PairState, StreamName
-from streamfuse.io.inlet import inlet_counters
+from streamfuse.io.transport.inlet import inlet_counters
 
 __all__ = [
     "CAMERA_STATE",

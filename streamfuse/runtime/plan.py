@@ -13,8 +13,8 @@ from streamfuse.config.rig import Rig, load_rig
 from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import UsageError
 from streamfuse.frames import ImageSpec, StreamName
-from streamfuse.io.ring import ring_nbytes
 from streamfuse.io.source import SourceInfo
+from streamfuse.io.transport.ring import ring_nbytes
 from streamfuse.runtime.prober import info_from_json
 from streamfuse.runtime.survey import survey
 

@@ -16,7 +16,7 @@ from streamfuse.errors import OutputError, StreamfuseError
 from streamfuse.frames import StreamName
 from streamfuse.io.encode import pick_encoder
 from streamfuse.io.files import check_writable
-from streamfuse.io.segment import preflight
+from streamfuse.io.transport.segment import preflight
 from streamfuse.runtime.plan import Plan, make_plan, summary_of
 
 __all__ = ["Finding", "check_pipeline"]

@@ -14,12 +14,12 @@ from streamfuse.config.fields import split_host_port
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.errors import EXIT_INTERRUPTED, PromiseError
 from streamfuse.frames import StreamName
-from streamfuse.io.board import Board
 from streamfuse.io.files import check_writable
 from streamfuse.io.metrics import MetricsServer
-from streamfuse.io.ring import RingWriter
-from streamfuse.io.rundir import RunDir
-from streamfuse.io.segment import preflight
+from streamfuse.io.transport.board import Board
+from streamfuse.io.transport.ring import RingWriter
+from streamfuse.io.transport.rundir import RunDir
+from streamfuse.io.transport.segment import preflight
 from streamfuse.runtime.counters import ENGINE, counters_of
 from streamfuse.runtime.plan import Plan, make_plan
 from streamfuse.runtime.report import Report

@@ -22,8 +22,8 @@ import setproctitle
 from streamfuse.clock import SystemClock
 from streamfuse.errors import StreamfuseError
 from streamfuse.frames import StreamName
-from streamfuse.io.board import Board
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.board import Board
+from streamfuse.io.transport.rundir import RunDir
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.link import Link
 from streamfuse.runtime.plan import Plan

@@ -19,7 +19,7 @@ import pytest
 
 from streamfuse.config.sources import SourceConfig
 from streamfuse.frames import DropCause, Image, StreamName
-from streamfuse.io.node import NodeSource
+from streamfuse.io.cameras.node import NodeSource
 from streamfuse.io.source import SourceFrame
 from streamfuse.io.synthetic.source import SyntheticSource
 
@@ -191,7 +191,7 @@ def test_a_killed_consumer_does_not_disturb_the_node(site: Site, record_property
     process, uri = site.node("--compress", "none")
     script = (
         "import sys; from streamfuse.config.sources import SourceConfig\n"
-        "from streamfuse.io.node import NodeSource\n"
+        "from streamfuse.io.cameras.node import NodeSource\n"
         "source = NodeSource(SourceConfig.model_validate_json(sys.argv[1]), stream='infrared')\n"
         "sys.stdout.write('on\\n'); sys.stdout.flush()\n"
         "while True: source.read()"

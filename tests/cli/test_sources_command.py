@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from streamfuse.cli.sources import sources
-from streamfuse.io import devices
-from streamfuse.io.aravis import GenicamCamera
+from streamfuse.io.cameras import devices
+from streamfuse.io.cameras.aravis import GenicamCamera
 
 app = typer.Typer()
 app.command()(sources)

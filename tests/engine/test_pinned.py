@@ -8,7 +8,7 @@ import torch
 from streamfuse.engine.pinned import pinned_memory
 from streamfuse.errors import MachineError
 from streamfuse.frames import Image, ImageSpec, PixelFormat
-from streamfuse.io.staging import Staging
+from streamfuse.io.transport.staging import Staging
 
 SPEC = ImageSpec(format=PixelFormat.YUV420P, size_wh=(64, 48))
 

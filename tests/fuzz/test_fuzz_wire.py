@@ -20,7 +20,7 @@ from streamfuse.core.packet import Codec, FramePacket, decode_node, encode_node
 from streamfuse.core.wire import MESSAGE_MAX_BYTES, EndOfStream, EndReason, Grant, decode, encode
 from streamfuse.errors import BusError
 from streamfuse.frames import ColorRange, Image, ImageSpec, PixelFormat
-from streamfuse.io.codec import PacketDecoder, PacketEncoder
+from streamfuse.io.transport.codec import PacketDecoder, PacketEncoder
 
 SLACK_BYTES = 512 * 1024
 """Objects, messages and imports beside the picture."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from streamfuse.clock import SystemClock
 from streamfuse.core.wire import Channel, EndOfStream
-from streamfuse.io.board import Board
-from streamfuse.io.bus import wait
-from streamfuse.io.inlet import Arrival, Inlet
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.board import Board
+from streamfuse.io.transport.bus import wait
+from streamfuse.io.transport.inlet import Arrival, Inlet
+from streamfuse.io.transport.rundir import RunDir
 
 
 def main(folder: Path, window: int, name: str = "", pause_s: float = 0.0) -> None:

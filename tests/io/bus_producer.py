@@ -15,11 +15,11 @@ from streamfuse.clock import NS_PER_S, SystemClock
 from streamfuse.core.flow import Delivery, Outbox
 from streamfuse.core.wire import Channel, EndReason
 from streamfuse.frames import Image, ImageSpec, PixelFormat
-from streamfuse.io.board import Board
-from streamfuse.io.bus import Pollable, wait
-from streamfuse.io.outlet import Fill, Outlet
-from streamfuse.io.ring import RingWriter
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.board import Board
+from streamfuse.io.transport.bus import Pollable, wait
+from streamfuse.io.transport.outlet import Fill, Outlet
+from streamfuse.io.transport.ring import RingWriter
+from streamfuse.io.transport.rundir import RunDir
 
 SPEC = ImageSpec(format=PixelFormat.GRAY16, size_wh=(64, 48))
 

@@ -17,10 +17,10 @@ from streamfuse.core.layout import Channel
 from streamfuse.core.packet import Codec
 from streamfuse.core.wire import EndReason
 from streamfuse.frames import Image
-from streamfuse.io.bus import wait
-from streamfuse.io.camera import CameraFrame
-from streamfuse.io.curve import ServerKeys, load_server_keys, make_keys
-from streamfuse.io.netbus import NodeHub
+from streamfuse.io.cameras.camera import CameraFrame
+from streamfuse.io.transport.bus import wait
+from streamfuse.io.transport.curve import ServerKeys, load_server_keys, make_keys
+from streamfuse.io.transport.netbus import NodeHub
 from streamfuse.jobs.capturing.audience import Audience, Coding
 
 Tamper = Callable[[list[bytes], int], list[bytes] | None]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfuse.core.clockfit import TimeSource
-from streamfuse.io.av_times import StreamTimes
+from streamfuse.io.cameras.av_times import StreamTimes
 
 TICKS = 90_000
 PERIOD_NS = 40_000_000

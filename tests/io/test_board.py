@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamfuse.errors import RingError
-from streamfuse.io.board import FIXED_CELLS, Board
+from streamfuse.io.transport.board import FIXED_CELLS, Board
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_sign_of_life_has_time_and_process(board: Board) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from streamfuse.io.board import Board
+from streamfuse.io.transport.board import Board
 board = Board.open(Path(sys.argv[1]))
 for _ in range(1000):
     board.add("fused")

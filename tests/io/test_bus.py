@@ -15,11 +15,11 @@ from streamfuse.core.flow import SILENCE_NS, Delivery, MemoryLedger, Outbox
 from streamfuse.core.wire import Channel, EndOfStream, EndReason, Grant, encode
 from streamfuse.errors import BusError, RingError, UsageError
 from streamfuse.frames import DropCause, Image, ImageSpec, PixelFormat
-from streamfuse.io.bus import Hub, Spoke, Waker, wait
-from streamfuse.io.inlet import Arrival, Inlet, Overrun, inlet_counters
-from streamfuse.io.outlet import Fill, Outlet, slots_needed
-from streamfuse.io.ring import RingWriter
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.bus import Hub, Spoke, Waker, wait
+from streamfuse.io.transport.inlet import Arrival, Inlet, Overrun, inlet_counters
+from streamfuse.io.transport.outlet import Fill, Outlet, slots_needed
+from streamfuse.io.transport.ring import RingWriter
+from streamfuse.io.transport.rundir import RunDir
 
 SPEC = ImageSpec(format=PixelFormat.GRAY8, size_wh=(16, 8))
 CLOCK = SystemClock()

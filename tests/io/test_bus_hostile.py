@@ -15,9 +15,9 @@ import zmq
 from streamfuse.core.packet import Codec
 from streamfuse.errors import SourceError
 from streamfuse.frames import StreamName
-from streamfuse.io.bus import Hub, Spoke
-from streamfuse.io.netbus import NodeHub
-from streamfuse.io.node import NodeSource
+from streamfuse.io.cameras.node import NodeSource
+from streamfuse.io.transport.bus import Hub, Spoke
+from streamfuse.io.transport.netbus import NodeHub
 
 CONNECTIONS = 500
 MEMORY_LIMIT = 100 * 2**20

@@ -10,9 +10,9 @@ import pytest
 
 from streamfuse.core.flow import outbox_counters
 from streamfuse.core.wire import Channel
-from streamfuse.io.board import Board
-from streamfuse.io.inlet import inlet_counters
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.board import Board
+from streamfuse.io.transport.inlet import inlet_counters
+from streamfuse.io.transport.rundir import RunDir
 
 HERE = Path(__file__).parent
 

@@ -17,7 +17,7 @@ from streamfuse.config.sources import SourceConfig
 from streamfuse.core.clockfit import Stamp, TimeSource
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import DropCause, Image, ImageSpec, PixelFormat, StreamName
-from streamfuse.io.camera import Camera, CameraEvent, CameraFrame
+from streamfuse.io.cameras.camera import Camera, CameraEvent, CameraFrame
 from streamfuse.io.source import SourceFrame, SourceInfo
 
 SIZE_WH = (16, 12)

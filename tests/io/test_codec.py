@@ -12,7 +12,7 @@ import pytest
 from streamfuse.core.packet import Codec, payload_max
 from streamfuse.errors import BusError, UsageError
 from streamfuse.frames import ColorMatrix, ColorRange, Image, ImageSpec, PixelFormat
-from streamfuse.io.codec import PacketDecoder, PacketEncoder
+from streamfuse.io.transport.codec import PacketDecoder, PacketEncoder
 
 SIZE_WH = (96, 64)
 ALL = tuple(PixelFormat)

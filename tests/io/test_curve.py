@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamfuse.errors import OutputError, UsageError
-from streamfuse.io.curve import load_client_keys, load_server_keys, make_keys
+from streamfuse.io.transport.curve import load_client_keys, load_server_keys, make_keys
 
 
 def test_a_pair_of_keys_is_made_once_and_the_secret_is_private(tmp_path: Path) -> None:

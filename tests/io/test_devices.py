@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from v4l2_camera import build_driver, camera_environment, plug_in
 
-from streamfuse.io.devices import find_v4l2
-from streamfuse.io.v4l2_query import ask
+from streamfuse.io.cameras.devices import find_v4l2
+from streamfuse.io.cameras.v4l2_query import ask
 
 
 def lay_out(
@@ -34,7 +34,7 @@ def test_a_camera_is_listed_with_its_stable_name_and_modes(tmp_path: Path) -> No
     node = plug_in(tmp_path / "dev/video3")
     code = (
         "import json, sys; from dataclasses import asdict; from pathlib import Path\n"
-        "from streamfuse.io.devices import find_v4l2\n"
+        "from streamfuse.io.cameras.devices import find_v4l2\n"
         "print(json.dumps([asdict(camera) for camera in find_v4l2(Path(sys.argv[1]))]))"
     )
     done = subprocess.run(
@@ -74,7 +74,7 @@ def test_a_machine_without_cameras(tmp_path: Path) -> None:
     """
     code = (
         "import json, sys; from dataclasses import asdict; from pathlib import Path\n"
-        "from streamfuse.io.devices import take_inventory\n"
+        "from streamfuse.io.cameras.devices import take_inventory\n"
         "print(json.dumps(asdict(take_inventory(Path(sys.argv[1])))))"
     )
     found = json.loads(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamfuse.core.convert import image_to_rgb
 from streamfuse.frames import ColorMatrix, ColorRange, Image, ImageSpec, PixelFormat
-from streamfuse.io.fitting import fitted, fitting_spec, why_unfit
+from streamfuse.io.cameras.fitting import fitted, fitting_spec, why_unfit
 
 EIGHT_BIT = (PixelFormat.GRAY8, PixelFormat.YUV420P, PixelFormat.RGB24)
 

@@ -20,10 +20,10 @@ from servers import need_server
 from streamfuse.config.sources import InfraredSource, VisibleSource
 from streamfuse.errors import MachineError, SourceError, UsageError
 from streamfuse.frames import StreamName
-from streamfuse.io.aravis import Library, list_cameras, load
-from streamfuse.io.bayer import demosaic
-from streamfuse.io.genicam import GenicamSource, missing_between
-from streamfuse.io.genicam_pixels import choose_format, image_of
+from streamfuse.io.cameras.aravis import Library, list_cameras, load
+from streamfuse.io.cameras.bayer import demosaic
+from streamfuse.io.cameras.genicam import GenicamSource, missing_between
+from streamfuse.io.cameras.genicam_pixels import choose_format, image_of
 from streamfuse.io.source import SourceFrame
 from streamfuse.io.sources import open_source
 

@@ -15,7 +15,7 @@ from streamfuse.config.sources import VisibleSource
 from streamfuse.core.clockfit import TimeSource
 from streamfuse.errors import SourceError
 from streamfuse.frames import StreamName
-from streamfuse.io.network import NetworkSource
+from streamfuse.io.cameras.network import NetworkSource
 from streamfuse.io.source import SourceFrame
 
 TIMEOUT_S = 2.0

@@ -20,7 +20,7 @@ from servers import StartRtsp, StartSender, free_port
 from streamfuse.config.sources import VisibleSource
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import DropCause, StreamName
-from streamfuse.io.network import NetworkSource
+from streamfuse.io.cameras.network import NetworkSource
 from streamfuse.io.source import SourceFrame
 
 TIMEOUT_S = 2.0

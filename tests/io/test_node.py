@@ -16,7 +16,7 @@ from streamfuse.core.packet import Codec
 from streamfuse.core.wire import EndReason
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import ColorRange, DropCause, Image, ImageSpec, PixelFormat, StreamName
-from streamfuse.io.node import NodeSource
+from streamfuse.io.cameras.node import NodeSource
 from streamfuse.io.source import SourceFrame
 from streamfuse.io.sources import open_source
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from streamfuse.errors import MachineError, RingError
 from streamfuse.frames import ColorRange, Image, ImageSpec, PixelFormat
-from streamfuse.io.ring import RingReader, RingWriter, SlotPool, preflight, ring_nbytes
-from streamfuse.io.staging import Staging
+from streamfuse.io.transport.ring import RingReader, RingWriter, SlotPool, preflight, ring_nbytes
+from streamfuse.io.transport.staging import Staging
 
 SHM = Path("/dev/shm")  # noqa: S108 - what is tested is that it fills up
 SPEC = ImageSpec(format=PixelFormat.YUV420P, size_wh=(64, 48), range=ColorRange.LIMITED)

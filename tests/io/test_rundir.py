@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from streamfuse.errors import MachineError, UsageError
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.rundir import RunDir
 
 OWNER = """
 import sys
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.rundir import RunDir
 run = RunDir.create(sys.argv[1])
 print(run.path, flush=True)
 sys.stdin.readline()
@@ -23,7 +23,7 @@ run.close()
 
 MEMBER = """
 import sys
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.rundir import RunDir
 run = RunDir.join(sys.argv[1])
 print("in", flush=True)
 sys.stdin.readline()
@@ -104,7 +104,7 @@ def test_a_sweep_removes_what_killed_runs_left_and_nothing_else(tmp_path: Path) 
 
 CREATORS = """
 import sys
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.rundir import RunDir
 for _ in range(200):
     RunDir.sweep(sys.argv[1])
     with RunDir.create(sys.argv[1]) as run:

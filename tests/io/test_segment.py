@@ -10,7 +10,7 @@ import pytest
 
 from streamfuse.errors import MachineError
 from streamfuse.frames import ImageSpec, PixelFormat
-from streamfuse.io.ring import RingWriter, preflight, ring_nbytes
+from streamfuse.io.transport.ring import RingWriter, preflight, ring_nbytes
 
 SPEC = ImageSpec(format=PixelFormat.YUV420P, size_wh=(1920, 1080))
 MIB = 2**20

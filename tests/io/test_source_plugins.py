@@ -15,7 +15,7 @@ import pytest
 from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import StreamName
-from streamfuse.io.devices import find_plugins
+from streamfuse.io.cameras.devices import find_plugins
 from streamfuse.io.sources import open_source
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text(encoding="utf-8")

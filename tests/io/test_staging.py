@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfuse.frames import Image, ImageSpec, PixelFormat
-from streamfuse.io.staging import Staging, plain_memory
+from streamfuse.io.transport.staging import Staging, plain_memory
 
 SPEC = ImageSpec(format=PixelFormat.YUV420P, size_wh=(8, 4))
 

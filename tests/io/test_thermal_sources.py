@@ -14,8 +14,8 @@ import pytest
 from streamfuse.config.sources import InfraredSource
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import DropCause, Image, ImageSpec, PixelFormat, StreamName
+from streamfuse.io.cameras.lepton import LeptonSource
 from streamfuse.io.images import write_png
-from streamfuse.io.lepton import LeptonSource
 from streamfuse.io.source import SourceFrame, SourceInfo
 from streamfuse.io.sources import open_source
 

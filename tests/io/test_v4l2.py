@@ -18,10 +18,10 @@ from v4l2_camera import FPS, build_driver, camera_environment, plug_in
 from streamfuse.config.sources import InfraredSource, VisibleSource
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import StreamName
+from streamfuse.io.cameras.v4l2 import V4l2Source
+from streamfuse.io.cameras.v4l2_query import stable_names
+from streamfuse.io.cameras.v4l2_request import failure
 from streamfuse.io.sources import open_source
-from streamfuse.io.v4l2 import V4l2Source
-from streamfuse.io.v4l2_query import stable_names
-from streamfuse.io.v4l2_request import failure
 
 HERE = Path(__file__).parent
 Read = Callable[..., list[dict[str, Any]]]

@@ -12,7 +12,7 @@ import time
 from streamfuse.config.sources import InfraredSource
 from streamfuse.errors import StreamfuseError
 from streamfuse.frames import StreamName
-from streamfuse.io.v4l2 import V4l2Source
+from streamfuse.io.cameras.v4l2 import V4l2Source
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamfuse.clock import NS_PER_MS
 from streamfuse.core.pairing import PairingPolicy
 from streamfuse.frames import DropCause, Frame, Image, StreamName
-from streamfuse.io.board import Board
+from streamfuse.io.transport.board import Board
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.stages.desk import Desk
 from streamfuse.runtime.stages.meter import Meter

@@ -12,7 +12,7 @@ import numpy as np
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S
 from streamfuse.errors import PromiseError
-from streamfuse.io.rundir import RunDir
+from streamfuse.io.transport.rundir import RunDir
 from streamfuse.jobs.benching.bus_child import Child, answers, consume, produce
 from streamfuse.jobs.benching.bus_ends import Wire
 from streamfuse.jobs.benching.bus_load import WINDOW, Load

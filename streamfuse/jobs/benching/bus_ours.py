@@ -10,12 +10,12 @@ from streamfuse.clock import NS_PER_MS, NS_PER_S, SystemClock
 from streamfuse.core.flow import Delivery, Outbox
 from streamfuse.core.wire import EndOfStream, EndReason
 from streamfuse.errors import PromiseError
-from streamfuse.io.bus import wait
-from streamfuse.io.inlet import Arrival, Inlet
-from streamfuse.io.outlet import Outlet, Parcel, slots_needed
-from streamfuse.io.ring import RingWriter
-from streamfuse.io.rundir import RunDir
-from streamfuse.io.staging import Staging
+from streamfuse.io.transport.bus import wait
+from streamfuse.io.transport.inlet import Arrival, Inlet
+from streamfuse.io.transport.outlet import Outlet, Parcel, slots_needed
+from streamfuse.io.transport.ring import RingWriter
+from streamfuse.io.transport.rundir import RunDir
+from streamfuse.io.transport.staging import Staging
 from streamfuse.jobs.benching.bus_ends import Wire
 from streamfuse.jobs.benching.bus_load import WINDOW, Pixels, Stamped
 

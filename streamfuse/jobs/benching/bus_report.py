@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from streamfuse.io.ring import ring_nbytes
+from streamfuse.io.transport.ring import ring_nbytes
 from streamfuse.jobs.benching.bus_load import WINDOW, Stream
 from streamfuse.jobs.benching.bus_measure import StreamSample
 from streamfuse.jobs.benching.bus_ours import slots_of

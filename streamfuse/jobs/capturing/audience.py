@@ -28,9 +28,9 @@ from streamfuse.core.stats import Accounting
 from streamfuse.core.wire import EndOfStream, EndReason, Grant, decode
 from streamfuse.errors import BusError, UsageError
 from streamfuse.frames import DropCause, ImageSpec
-from streamfuse.io.camera import CameraFrame
-from streamfuse.io.codec import PacketEncoder, check_codec
-from streamfuse.io.netbus import NodeHub
+from streamfuse.io.cameras.camera import CameraFrame
+from streamfuse.io.transport.codec import PacketEncoder, check_codec
+from streamfuse.io.transport.netbus import NodeHub
 
 __all__ = ["CONSUMERS_MAX", "WINDOW_MAX", "Audience", "Coding"]
 

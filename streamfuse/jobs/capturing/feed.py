@@ -9,10 +9,10 @@ from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.config.sources import SourceConfig
 from streamfuse.core.pacing import Pacer
 from streamfuse.frames import DropCause, StreamName
-from streamfuse.io.bus import Waker
-from streamfuse.io.camera import Camera, CameraEvent, CameraFrame
+from streamfuse.io.cameras.camera import Camera, CameraEvent, CameraFrame
 from streamfuse.io.source import SourceFrame
 from streamfuse.io.sources import is_live, open_source
+from streamfuse.io.transport.bus import Waker
 
 __all__ = ["Feed", "open_feed"]
 

@@ -7,9 +7,9 @@ from contextlib import closing
 from streamfuse.core.flow import Delivery, Outbox
 from streamfuse.core.wire import Channel
 from streamfuse.frames import StreamName
-from streamfuse.io.outlet import Outlet
-from streamfuse.io.ring import RingWriter
 from streamfuse.io.sources import is_live
+from streamfuse.io.transport.outlet import Outlet
+from streamfuse.io.transport.ring import RingWriter
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.stages.intake import Intake

@@ -9,7 +9,7 @@ from streamfuse.core.account import FrameUses
 from streamfuse.core.batching import Batcher, BatchPolicy
 from streamfuse.core.pairing import CAPACITY, Outcome, Paired, Pairer, PairingPolicy
 from streamfuse.frames import DropCause, Frame, FramePair, StreamName
-from streamfuse.io.board import Board
+from streamfuse.io.transport.board import Board
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.stages.meter import Meter
 

@@ -21,11 +21,11 @@ from streamfuse.core.pairing import OnMissing, PairingMode, PairingPolicy
 from streamfuse.core.wire import Channel, EndOfStream, EndReason
 from streamfuse.engine.pinned import pinned_memory
 from streamfuse.frames import DropCause, Frame, FusedFrame, StreamName
-from streamfuse.io.bus import Pollable, Waker, wait
-from streamfuse.io.inlet import Arrival, Inlet
-from streamfuse.io.outlet import Outlet
-from streamfuse.io.ring import RingWriter
-from streamfuse.io.staging import Allocate, Staging, plain_memory
+from streamfuse.io.transport.bus import Pollable, Waker, wait
+from streamfuse.io.transport.inlet import Arrival, Inlet
+from streamfuse.io.transport.outlet import Outlet
+from streamfuse.io.transport.ring import RingWriter
+from streamfuse.io.transport.staging import Allocate, Staging, plain_memory
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.plan import STREAM_WINDOW, Plan

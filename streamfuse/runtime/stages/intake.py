@@ -11,7 +11,7 @@ from streamfuse.core.stats import Histogram
 from streamfuse.core.thermal import ShutterWatch, image_digest
 from streamfuse.core.wire import EndReason
 from streamfuse.frames import DropCause, Image, StreamName
-from streamfuse.io.outlet import Outlet
+from streamfuse.io.transport.outlet import Outlet
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.plan import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from streamfuse.clock import NS_PER_S
-from streamfuse.io.outlet import Outlet
+from streamfuse.io.transport.outlet import Outlet
 from streamfuse.runtime.context import Context
 
 __all__ = ["wait_for_consumers"]

@@ -12,8 +12,8 @@ from streamfuse.core.events import detection_of
 from streamfuse.core.stats import Histogram
 from streamfuse.core.wire import Channel, EndOfStream
 from streamfuse.frames import FusedFrame, PairState
-from streamfuse.io.bus import wait
-from streamfuse.io.inlet import Arrival, Inlet
+from streamfuse.io.transport.bus import wait
+from streamfuse.io.transport.inlet import Arrival, Inlet
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.plan import SINK_WINDOW

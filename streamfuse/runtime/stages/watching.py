@@ -1,6 +1,6 @@
 """A live camera: what it gives is passed on in its own time, and its coming and going is told.
 
-The camera lives in a thread of its own (:mod:`streamfuse.io.camera`), so that a driver cannot stop
+The camera lives in a thread of its own (:mod:`streamfuse.io.cameras.camera`), so that a driver cannot stop
 the bus. The worker's sign of life follows that thread: when a call into a driver or decoder does not
 come back in its time, the sign stops, and the supervisor replaces the process.
 """
@@ -15,8 +15,8 @@ from streamfuse.clock import NS_PER_S
 from streamfuse.core.clockfit import ClockReport
 from streamfuse.core.health import CameraState
 from streamfuse.core.wire import EndReason
-from streamfuse.io.bus import Pollable, Waker, wait
-from streamfuse.io.camera import Camera, CameraEvent, CameraFrame
+from streamfuse.io.cameras.camera import Camera, CameraEvent, CameraFrame
+from streamfuse.io.transport.bus import Pollable, Waker, wait
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.stages.intake import PUMP_MS, Intake

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamfuse.errors import UsageError
-from streamfuse.io.aravis import Library
+from streamfuse.io.cameras.aravis import Library
 
 __all__ = ["set_feature"]
 

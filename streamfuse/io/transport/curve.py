@@ -1,6 +1,6 @@
 """Who may talk to whom beyond this machine: CURVE keys, the allow-list, and how a connection stands.
 
-With ``io/bus.py`` the only file that knows ZeroMQ. CURVE (CurveZMQ, RFC 26) encrypts and authenticates a
+With ``bus.py`` the only file that knows ZeroMQ. CURVE (CurveZMQ, RFC 26) encrypts and authenticates a
 connection with the key pairs of both ends; the producer asks its :class:`Gate` about each key (ZAP, RFC 27).
 A key file is one line of text: what it is, and 40 characters of Z85.
 """

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Self
 
 from streamfuse.errors import RingError
-from streamfuse.io.segment import new_segment, open_segment
+from streamfuse.io.transport.segment import new_segment, open_segment
 
 __all__ = ["FIXED_CELLS", "Board"]
 

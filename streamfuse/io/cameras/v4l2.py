@@ -21,9 +21,9 @@ from streamfuse.core.clockfit import Stamp, TimeSource
 from streamfuse.errors import SourceError
 from streamfuse.frames import DropCause, ImageSpec, StreamName
 from streamfuse.io.av_pixels import from_av, spec_of
+from streamfuse.io.cameras.v4l2_query import V4L2_LINKS, offered
+from streamfuse.io.cameras.v4l2_request import asked_format, failure, options, refuse
 from streamfuse.io.source import SourceFrame, SourceInfo
-from streamfuse.io.v4l2_query import V4L2_LINKS, offered
-from streamfuse.io.v4l2_request import asked_format, failure, options, refuse
 
 __all__ = ["V4l2Source"]
 

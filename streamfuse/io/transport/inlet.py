@@ -13,9 +13,9 @@ from streamfuse.core.flow import GRANT_REPEAT_NS, Ledger, MemoryLedger
 from streamfuse.core.wire import WINDOW_MAX, Channel, EndOfStream, FrameDescriptor, Grant, decode, encode
 from streamfuse.errors import BusError
 from streamfuse.frames import Image
-from streamfuse.io.bus import Socket, Spoke
-from streamfuse.io.ring import RingReader
-from streamfuse.io.staging import Staging
+from streamfuse.io.transport.bus import Socket, Spoke
+from streamfuse.io.transport.ring import RingReader
+from streamfuse.io.transport.staging import Staging
 
 __all__ = ["Arrival", "Inlet", "Overrun", "inlet_counters"]
 

@@ -14,10 +14,10 @@ from typing import Final, Literal
 import av
 
 from streamfuse.errors import MachineError, UsageError
-from streamfuse.io.aravis import GenicamCamera, list_cameras, load
-from streamfuse.io.av_hardware import accelerator
+from streamfuse.io.cameras.aravis import GenicamCamera, list_cameras, load
+from streamfuse.io.cameras.av_hardware import accelerator
+from streamfuse.io.cameras.v4l2_query import ask, stable_names
 from streamfuse.io.plugins import PLUGIN_GROUP, package_of
-from streamfuse.io.v4l2_query import ask, stable_names
 
 __all__ = [
     "GenicamList",

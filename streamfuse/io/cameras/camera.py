@@ -18,8 +18,8 @@ from streamfuse.core.backoff import Backoff
 from streamfuse.core.clockfit import CaptureClock, ClockReport, TimeSource
 from streamfuse.errors import SourceError
 from streamfuse.frames import ImageSpec, PixelFormat, StreamName
-from streamfuse.io.camera_news import CameraEvent, CameraFrame, News
-from streamfuse.io.fitting import fitted, fitting_spec, why_unfit
+from streamfuse.io.cameras.camera_news import CameraEvent, CameraFrame, News
+from streamfuse.io.cameras.fitting import fitted, fitting_spec, why_unfit
 from streamfuse.io.source import Source, SourceFrame, SourceInfo
 from streamfuse.io.sources import open_source
 

@@ -1,9 +1,9 @@
 """The bus: frames from one producer process to its consumers.
 
-With ``io/curve.py`` and ``io/netbus.py``, which take it beyond this host, the only file that knows ZeroMQ.
+With ``curve.py`` and ``netbus.py``, which take it beyond this host, the only file that knows ZeroMQ.
 
-The producer's :class:`~streamfuse.io.outlet.Outlet` listens at a :class:`Hub` (ROUTER), each consumer's
-:class:`~streamfuse.io.inlet.Inlet` is the end of a :class:`Spoke` (DEALER)::
+The producer's :class:`~streamfuse.io.transport.outlet.Outlet` listens at a :class:`Hub` (ROUTER), each
+consumer's :class:`~streamfuse.io.transport.inlet.Inlet` is the end of a :class:`Spoke` (DEALER)::
 
     Inlet ──grant (window, consumed)──► Outlet          pixels: Outlet ──► ring ──► Inlet
     Inlet ◄──descriptor, meta────────── Outlet

@@ -13,8 +13,8 @@ from streamfuse.core.flow import GRANT_REPEAT_NS, Delivery, Outbox
 from streamfuse.core.wire import Channel, EndOfStream, EndReason, FrameDescriptor, Grant, decode, encode
 from streamfuse.errors import BusError
 from streamfuse.frames import DropCause, Image, ImageSpec
-from streamfuse.io.bus import Hub, Socket
-from streamfuse.io.ring import RingWriter, SlotPool
+from streamfuse.io.transport.bus import Hub, Socket
+from streamfuse.io.transport.ring import RingWriter, SlotPool
 
 __all__ = ["Fill", "Outlet", "Parcel", "slots_needed"]
 

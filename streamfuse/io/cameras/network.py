@@ -17,11 +17,11 @@ from streamfuse.clock import SystemClock
 from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import DropCause, ImageSpec, StreamName
-from streamfuse.io.av_connect import Deadline, broken, connect, silent
 from streamfuse.io.av_decode import DamageFilter
-from streamfuse.io.av_hardware import accelerator
 from streamfuse.io.av_pixels import from_av, spec_of
-from streamfuse.io.av_times import StreamTimes
+from streamfuse.io.cameras.av_connect import Deadline, broken, connect, silent
+from streamfuse.io.cameras.av_hardware import accelerator
+from streamfuse.io.cameras.av_times import StreamTimes
 from streamfuse.io.source import SourceFrame, SourceInfo
 from streamfuse.io.sources import redact
 

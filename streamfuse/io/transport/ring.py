@@ -34,8 +34,8 @@ import numpy.typing as npt
 
 from streamfuse.errors import RingError
 from streamfuse.frames import Image, ImageSpec
-from streamfuse.io.segment import new_segment, open_segment, preflight
-from streamfuse.io.staging import Staging, fresh_memory
+from streamfuse.io.transport.segment import new_segment, open_segment, preflight
+from streamfuse.io.transport.staging import Staging, fresh_memory
 
 __all__ = ["RingReader", "RingWriter", "SlotPool", "preflight", "ring_nbytes"]
 

@@ -12,9 +12,9 @@ from streamfuse.config.sources import InfraredSource, SourceConfig
 from streamfuse.core.clockfit import Stamp, TimeSource
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import DropCause, ImageSpec, StreamName
-from streamfuse.io.aravis import find_camera, load
-from streamfuse.io.genicam_pixels import choose_format, image_of
-from streamfuse.io.genicam_settings import set_feature
+from streamfuse.io.cameras.aravis import find_camera, load
+from streamfuse.io.cameras.genicam_pixels import choose_format, image_of
+from streamfuse.io.cameras.genicam_settings import set_feature
 from streamfuse.io.source import SourceFrame, SourceInfo
 from streamfuse.io.unused import refuse_unused
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from streamfuse.frames import Image
-from streamfuse.io.bayer import BayerOrder, demosaic
+from streamfuse.io.cameras.bayer import BayerOrder, demosaic
 
 __all__ = ["READABLE", "bytes_per_pixel", "choose_format", "image_of"]
 

@@ -11,8 +11,8 @@ import av
 
 from streamfuse.config.sources import InfraredSource, SourceConfig
 from streamfuse.errors import SourceError, UsageError
+from streamfuse.io.cameras.v4l2_query import bare_index, offered, stable_names
 from streamfuse.io.unused import refuse_unused
-from streamfuse.io.v4l2_query import bare_index, offered, stable_names
 
 __all__ = ["asked_format", "failure", "options", "refuse"]
 

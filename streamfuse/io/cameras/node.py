@@ -29,10 +29,10 @@ from streamfuse.core.packet import (
 from streamfuse.core.wire import CONSUMER_MAX_BYTES, EndOfStream, EndReason, Grant, encode
 from streamfuse.errors import BusError, SourceError, UsageError
 from streamfuse.frames import DropCause, Image, ImageSpec, PixelFormat, StreamName
-from streamfuse.io.codec import PacketDecoder
-from streamfuse.io.curve import Link, load_client_keys
-from streamfuse.io.netbus import NodeSpoke
 from streamfuse.io.source import SourceFrame, SourceInfo
+from streamfuse.io.transport.codec import PacketDecoder
+from streamfuse.io.transport.curve import Link, load_client_keys
+from streamfuse.io.transport.netbus import NodeSpoke
 
 __all__ = ["NODE_WINDOW", "NodeSource"]
 

@@ -1,4 +1,4 @@
-"""The bus between two machines: the ends of ``io/bus.py`` over TCP, with keys, limits and a watch.
+"""The bus between two machines: the ends of ``io/transport/bus.py`` over TCP, with keys, limits and a watch.
 
 One of the files that know ZeroMQ. The rules: off the loopback nothing travels in plain text; nobody may
 send a part longer than declared; whoever does not finish the handshake, or falls silent, is cut off.
@@ -16,8 +16,8 @@ import zmq
 from streamfuse.core.packet import PAYLOAD_MAX_BYTES
 from streamfuse.core.wire import MESSAGE_MAX_BYTES
 from streamfuse.errors import UsageError
-from streamfuse.io.bus import Contexts, Hub, Socket, Spoke, wait
-from streamfuse.io.curve import ClientKeys, Gate, Link, LinkWatch, ServerKeys
+from streamfuse.io.transport.bus import Contexts, Hub, Socket, Spoke, wait
+from streamfuse.io.transport.curve import ClientKeys, Gate, Link, LinkWatch, ServerKeys
 
 __all__ = ["NodeHub", "NodeSpoke"]
 
@@ -112,7 +112,7 @@ class NodeHub:
 
     @property
     def pollables(self) -> tuple[Hub | Gate, ...]:
-        """What to :func:`~streamfuse.io.bus.wait` for; then :meth:`receive` until it returns None."""
+        """What to :func:`~.bus.wait` for; then :meth:`receive` until it returns None."""
         return (self._hub,) if self.gate is None else (self._hub, self.gate)
 
     def receive(self) -> tuple[bytes, bytes] | None:

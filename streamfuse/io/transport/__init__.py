@@ -1,0 +1,1 @@
+"""Between processes and machines: rings in shared memory, ZeroMQ, run folders, keys and codecs."""
