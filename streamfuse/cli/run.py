@@ -89,6 +89,8 @@ def _table(plain: dict[str, Any]) -> Table:
     for key, title, unit in (("latency_ms", "latency", "ms"), ("skew_ms", "skew", "ms")):
         values = "  ".join(f"{name} {value:.1f}" for name, value in plain[key].items() if value is not None)
         table.add_row(title, f"{values} {unit}" if values else "-")
+    if plain["offset"]:
+        table.add_row("offset", _offset(plain["offset"]))
     for name, stage in plain["stages"].items():
         table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
     for name, sink in plain["sinks"].items():
@@ -101,6 +103,13 @@ def _table(plain: dict[str, Any]) -> Table:
     for path in plain["recordings"]:
         table.add_row("recording", str(path))
     return table
+
+
+def _offset(plain: dict[str, float | None]) -> str:
+    estimate_ms, applied_ms = plain["estimate_ms"], plain["applied_ms"]
+    if estimate_ms is None:
+        return "unknown: too little moves in both pictures, or for too short a time"
+    return f"infrared times seem {-estimate_ms:.0f} ms off, {applied_ms:.0f} ms were added to them"
 
 
 def _camera(plain: dict[str, Any]) -> str:

@@ -44,6 +44,8 @@ class MetricsSnapshot:
     """Restarts since the start, by worker."""
     cameras: Mapping[StreamName, CameraHealth] = field(default_factory=dict)
     """The streams that come from live cameras."""
+    offset_s: Mapping[str, float] = field(default_factory=dict)
+    """What is left of the offset between the streams, in seconds: ``estimate`` once known, ``applied``."""
 
     def __post_init__(self) -> None:
         wrong = [quantile for quantile in (*self.latency_s, *self.skew_s) if not 0.0 <= quantile <= 1.0]
@@ -113,6 +115,12 @@ class _RunCollector(Collector):
         yield _counter("streamfuse_pairs", "Pairs made, by state.", "state", pairs)
         restarts = snapshot.worker_restarts
         yield _counter("streamfuse_worker_restarts", "Restarts of each worker.", "worker", restarts)
+        offset = GaugeMetricFamily(
+            "streamfuse_offset_seconds", "To be added to infrared times, seen from motion.", labels=["what"]
+        )
+        for what, value_s in snapshot.offset_s.items():
+            offset.add_metric([what], value_s)
+        yield offset
         yield _quantiles("streamfuse_latency_seconds", "Capture to sinks.", snapshot.latency_s)
         yield _quantiles("streamfuse_skew_seconds", "Between the frames of a pair.", snapshot.skew_s)
         yield GaugeMetricFamily("streamfuse_fps", "Fused frames per second, of late.", value=snapshot.fps)

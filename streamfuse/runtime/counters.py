@@ -46,7 +46,7 @@ SINK_WRITTEN: Final = "written"
 CAMERA_STATE: Final = "camera.state"
 """Code of the :class:`~streamfuse.core.health.CameraState`; 0 where the source is no camera."""
 OPENED: Final = "camera.opened"
-"""How often the camera was opened; all but the first time it had been away."""
+"""How often the camera's pictures began to come; all but the first time it had been away."""
 LAST_FRAME_NS: Final = "camera.last_frame_ns"
 """Monotonic time of the newest frame; 0 before the first."""
 

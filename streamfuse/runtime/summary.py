@@ -188,6 +188,11 @@ def metrics_of(summary: Summary) -> MetricsSnapshot:
         fps=summary.fps,
         worker_restarts=summary.restarts,
         cameras=summary.cameras,
+        offset_s={
+            key.removesuffix("_ms"): value / 1000
+            for key, value in summary.offset.items()
+            if key.endswith("_ms") and value is not None
+        },
     )
 
 

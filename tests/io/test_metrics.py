@@ -28,6 +28,7 @@ SNAPSHOT = MetricsSnapshot(
     skew_s={0.5: 0.001},
     fps=29.5,
     worker_restarts={"capture visible": 2},
+    offset_s={"estimate": -0.04, "applied": 0.0},
     cameras={
         StreamName.INFRARED: CameraHealth(
             state=CameraState.FROZEN,
@@ -73,6 +74,7 @@ def test_a_scrape_tells_the_snapshot() -> None:
     assert sample(got, "streamfuse_latency_seconds", quantile="0.95") == 0.04
     assert sample(got, "streamfuse_skew_seconds", quantile="0.5") == 0.001
     assert sample(got, "streamfuse_fps") == 29.5
+    assert sample(got, "streamfuse_offset_seconds", what="estimate") == -0.04
     assert sample(got, "streamfuse_worker_restarts_total", worker="capture visible") == 2
 
 

@@ -117,7 +117,8 @@ class _Watcher:
             flagged=frame.shutter_closed,
         )
         intake.took(frame.arrival_ns)
-        if self._state is CameraState.LOST:
+        if self._state in {CameraState.STARTING, CameraState.LOST}:
+            self._board.add(c.OPENED)  # not when it is opened: it may be lost again before its first picture
             self._say_back(frame.arrival_ns)
         self._board.set(c.LAST_FRAME_NS, frame.arrival_ns)
         self._set_state(CameraState.FROZEN if intake.frozen else CameraState.LIVE)
@@ -130,7 +131,6 @@ class _Watcher:
     def _tell(self, event: CameraEvent) -> None:
         match event.kind:
             case "opened":
-                self._board.add(c.OPENED)
                 if not self._board.get(c.LAST_FRAME_NS):
                     self._say_once(event.text)
             case "lost" | "refused":
