@@ -1,6 +1,7 @@
 """What breaks, and how long until it works again: runs every test marked ``fault`` and makes a table of them.
 
     python benchmarks/faults.py
+    python benchmarks/faults.py --report tests.xml     # of a `pytest --junitxml=tests.xml` that has been run
 
 The tests say what they break, what they promise and what they measured (``record_property``: ``fault``,
 ``promise``, ``recovery_s``); a fault whose test was skipped or failed is in the table, too, as such.
@@ -41,6 +42,11 @@ class Fault:
 def main() -> None:
     """Run the tests, write ``faults.md`` and ``faults.json``."""
     arguments = _parser().parse_args()
+    if arguments.report is not None:
+        faults = [fault for fault in read_report(arguments.report) if fault.promise or fault.recovery_s]
+        commands = ["pytest --junitxml=tests.xml", "python benchmarks/faults.py --report tests.xml"]
+        _write(arguments.out, faults, commands)
+        return
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-m", "fault", *arguments.tests]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "faults.xml"
@@ -48,11 +54,14 @@ def main() -> None:
             [*command, f"--junitxml={report}"], stdout=sys.stderr, cwd=ROOT, check=False
         )
         faults = read_report(report)
-    typed = f"python benchmarks/faults.py {' '.join(arguments.tests)}".strip()
-    account = {"commands": [typed], "faults": [asdict(fault) for fault in faults]}
-    write_results(arguments.out, "faults", account=account, text=table(faults))
+    _write(arguments.out, faults, [f"python benchmarks/faults.py {' '.join(arguments.tests)}".strip()])
     if done.returncode:
         raise PromiseError(f"pytest ended with {done.returncode}: a fault was not survived; see above")
+
+
+def _write(folder: Path, faults: list[Fault], commands: list[str]) -> None:
+    account = {"commands": commands, "faults": [asdict(fault) for fault in faults]}
+    write_results(folder, "faults", account=account, text=table(faults))
 
 
 def read_report(report: Path) -> list[Fault]:

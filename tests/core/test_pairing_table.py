@@ -112,15 +112,23 @@ def test_no_mode_ever_stalls_or_loses_a_base_frame(
     pairing: ModuleType, cameras: str, duration_s: float, record_property: Callable[[str, object], None]
 ) -> None:
     """Shutter, drift, jitter, losses and wrong rates: every base frame comes out, none after max_wait_ms."""
-    record_property("fault", f"pairing in simulated time, infrared {cameras}, all modes")
+    record_property(
+        "fault", "shutters, drift, jitter, losses, wrong rates: pairing in simulated time, all modes"
+    )
     scores = pairing.modes(cameras, duration_s)
     record_property("recovery_s", max(score.wait_max for score in scores.values()) / 1000)
     record_property("promise", "every base frame comes out within max_wait_ms = 20 ms")
     for mode, score in scores.items():
-        # The stream that turns out to be the slower one is the base once 17 of its frames have come.
-        settled = mode != "slowest" or "says" not in cameras
-        assert score.came_out >= (1.0 if settled else 1 - 25 / (8.7 * duration_s)), mode
+        assert score.came_out >= (_slowest_share(cameras, duration_s) if mode == "slowest" else 1.0), mode
         assert score.wait_max <= 20.0, mode
+
+
+def _slowest_share(cameras: str, duration_s: float) -> float:
+    """Of its base frames, how many `slowest` has to bring out; the others are counted as late."""
+    if "says" in cameras:  # the stream that turns out to be the slower one is the base after 17 frames
+        return 1 - 25 / (8.7 * duration_s)
+    # Behind a shutter the other stream comes out alone; a base frame delayed by jitter is late for that.
+    return 0.999 if "late" in cameras else 1.0
 
 
 def test_drift_of_a_frame_in_80_s_costs_no_pair_for_ten_minutes(pairing: ModuleType) -> None:

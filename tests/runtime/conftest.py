@@ -38,8 +38,11 @@ class World:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the last run wrote."""
+        """What the last run wrote; in whatever way it ended, every frame is on its books."""
         plain: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
+        for stream, account in plain["streams"].items():
+            settled = account["emitted"] + sum(account["dropped"].values()) + account["in_flight"]
+            assert account["captured"] == settled, (stream, account)
         return plain
 
     def images(self, count: int) -> None:
