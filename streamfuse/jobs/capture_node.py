@@ -6,12 +6,9 @@ else happens in turn, so that the books always agree.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
@@ -22,6 +19,7 @@ from streamfuse.core.wire import EndReason
 from streamfuse.errors import EXIT_INTERRUPTED, PromiseError, UsageError
 from streamfuse.frames import StreamName
 from streamfuse.io.cameras.camera import CameraEvent, CameraFrame
+from streamfuse.io.signals import Signals, caught_signals
 from streamfuse.io.transport.bus import wait
 from streamfuse.io.transport.curve import ServerKeys, load_server_keys
 from streamfuse.io.transport.netbus import NodeHub
@@ -109,7 +107,7 @@ def serve(
         MachineError: an encoder does not work here.
     """
     clock = SystemClock()
-    with _caught_signals() as signals:
+    with caught_signals() as signals:
         # The source first: nobody is answered while a recording's first picture is made.
         feed = open_feed(config, stream=stream, clock=clock)
         hangs = False
@@ -124,31 +122,6 @@ def serve(
         return node.result(
             interrupted=signals.interrupts > 0, problem="the camera's driver hangs" if hangs else None
         )
-
-
-@dataclass(slots=True)
-class _Signals:
-    """Ctrl-C and SIGTERM as counts; the handlers do nothing else."""
-
-    interrupts: int = 0
-    terminations: int = 0
-
-    def handle(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            self.interrupts += 1
-        else:
-            self.terminations += 1
-
-
-@contextmanager
-def _caught_signals() -> Iterator[_Signals]:
-    signals = _Signals()
-    before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Node:
@@ -172,7 +145,7 @@ class _Node:
         self._ended_ns = self._began_ns
         self._status_ns = 0
 
-    def run(self, signals: _Signals) -> None:
+    def run(self, signals: Signals) -> None:
         """Serve to the end, then say goodbye."""
         reason = EndReason.FAILED
         try:
@@ -203,7 +176,7 @@ class _Node:
             summary=summary, exit_code=EXIT_INTERRUPTED if interrupted else broken, problem=problem
         )
 
-    def _loop(self, signals: _Signals) -> EndReason:
+    def _loop(self, signals: Signals) -> EndReason:
         duration_s = self._options.duration_s
         until_ns = None if duration_s is None else self._began_ns + round(duration_s * NS_PER_S)
         while not (signals.interrupts or signals.terminations):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, Final
 
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
@@ -16,6 +14,7 @@ from streamfuse.errors import EXIT_INTERRUPTED, PromiseError
 from streamfuse.frames import StreamName
 from streamfuse.io.files import check_writable
 from streamfuse.io.metrics import MetricsServer
+from streamfuse.io.signals import Signals, caught_signals
 from streamfuse.io.transport.board import Board
 from streamfuse.io.transport.ring import RingWriter
 from streamfuse.io.transport.rundir import RunDir
@@ -57,27 +56,6 @@ class RunResult:
     """False when it ended before the first frame could be captured."""
 
 
-@dataclass(slots=True)
-class _Signals:
-    """Ctrl-C and SIGTERM as a count; the handlers do nothing else."""
-
-    count: int = 0
-
-    def handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-
-
-@contextmanager
-def _caught_signals() -> Iterator[_Signals]:
-    signals = _Signals()
-    before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def run_pipeline(
     config: PipelineConfig,
     options: RunOptions,
@@ -116,7 +94,7 @@ def run_pipeline(
             server = MetricsServer(host, port, lambda: metrics_of(run.summary()))
             stack.callback(server.close)
             server.start()
-        with _caught_signals() as signals:
+        with caught_signals() as signals:
             return run.to_its_end(signals)
 
 
@@ -162,7 +140,7 @@ class _Run:
         restarts = {role: worker.restarts for role, worker in self._supervisor.workers.items()}
         return Summary.of(counters, self._report, restarts=restarts)
 
-    def to_its_end(self, signals: _Signals) -> RunResult:
+    def to_its_end(self, signals: Signals) -> RunResult:
         """Run, and turn whatever happened into a result."""
         problems: list[str] = []
         exit_code = 0
@@ -198,7 +176,7 @@ class _Run:
             began=supervisor.epoch_ns is not None,
         )
 
-    def _heed(self, signals: _Signals, supervisor: Supervisor) -> None:
+    def _heed(self, signals: Signals, supervisor: Supervisor) -> None:
         if signals.count > self._interrupts_seen:
             self._interrupts_seen = signals.count
             if signals.count > 1 or supervisor.epoch_ns is None:
