@@ -67,7 +67,7 @@ class StatusLine:
 
     def say(self, text: str) -> None:
         """Print a message above the line."""
-        self._console.print(Text(text), highlight=False)
+        self._console.print(Text(text), highlight=False, soft_wrap=not self._console.is_terminal)
 
 
 def _troubles(summary: Summary) -> str:

@@ -138,6 +138,7 @@ def make_plan(
     run_dir: Path,
     max_frames: int | None = None,
     say: Callable[[str], None] | None = None,
+    wait_s: float | None = None,
 ) -> Plan:
     """Look at both sources and check that they, the rig and the sinks fit together.
 
@@ -146,6 +147,7 @@ def make_plan(
         run_dir: Where the processes of the run will meet.
         max_frames: Fused pairs after which the run ends.
         say: Told of cameras that are absent; one that has to be waited for is an error without it.
+        wait_s: How long one may be waited for; None: for ever.
 
     Raises:
         SourceError: a source cannot be opened.
@@ -153,7 +155,7 @@ def make_plan(
         UsageError: the sizes need a rig, or cannot be recorded; a camera cannot be made to wait.
     """
     rig = load_rig(config.rig)
-    found = survey(config, rig, say=say)
+    found = survey(config, rig, say=say, wait_s=wait_s)
     visible, infrared = found.infos[StreamName.VISIBLE], found.infos[StreamName.INFRARED]
     _check_sizes(rig, visible.spec, infrared.spec)
     plan = Plan(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
 from streamfuse.config.fields import split_host_port
 from streamfuse.config.pipeline import PipelineConfig
-from streamfuse.errors import EXIT_INTERRUPTED, PromiseError
+from streamfuse.errors import EXIT_INTERRUPTED, PromiseError, SourceError
 from streamfuse.frames import StreamName
 from streamfuse.io.files import check_writable
 from streamfuse.io.metrics import MetricsServer
@@ -78,7 +78,13 @@ def run_pipeline(
         on_message(f"removed what a crashed run left in shared memory: {left}")
     with ExitStack() as stack:
         run_dir = stack.enter_context(RunDir.create())
-        plan = make_plan(config, run_dir=run_dir.path, max_frames=options.max_frames, say=on_message)
+        plan = make_plan(
+            config,
+            run_dir=run_dir.path,
+            max_frames=options.max_frames,
+            say=on_message,
+            wait_s=options.duration_s,
+        )
         for stream in plan.absent:
             on_message(f"{stream}: {plan.without(stream)}")
         if config.record is not None:
@@ -165,6 +171,9 @@ class _Run:
         summary = self.summary()
         broken = summary.broken_promises()
         problems.extend(broken)
+        if not (signals.count or summary.pairs) and summary.cameras:
+            problems.append("not one pair was made: no camera gave a picture in time; see the messages above")
+            exit_code = exit_code or SourceError.exit_code
         if signals.count:
             exit_code = EXIT_INTERRUPTED
         elif broken:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
+from streamfuse.clock import NS_PER_S, SystemClock
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.config.rig import Rig
 from streamfuse.config.sources import InfraredSource, SourceConfig
@@ -34,7 +36,9 @@ class Survey:
     """Cameras that are not there, with the reason; their ``infos`` are what is declared or likely."""
 
 
-def survey(config: PipelineConfig, rig: Rig, *, say: Callable[[str], None] | None) -> Survey:
+def survey(
+    config: PipelineConfig, rig: Rig, *, say: Callable[[str], None] | None, wait_s: float | None = None
+) -> Survey:
     """Open both sources for a moment, and assume what is likely of a camera that is absent.
 
     Args:
@@ -42,6 +46,7 @@ def survey(config: PipelineConfig, rig: Rig, *, say: Callable[[str], None] | Non
         rig: Its rig, whose sizes an absent camera is assumed to have.
         say: Told what a person should know. A camera of which not even the size is known is then waited
             for; None: it is an error.
+        wait_s: For so long at most; None: for ever.
 
     Raises:
         SourceError: a recording cannot be opened, or a camera is absent and its size is not known.
@@ -51,6 +56,8 @@ def survey(config: PipelineConfig, rig: Rig, *, say: Callable[[str], None] | Non
     found = _look_at(cameras, cameras)
     backoffs = {s: Backoff(camera.retry.first_s, max_s=camera.retry.max_s) for s, camera in cameras.items()}
     told: set[StreamName] = set()
+    clock = SystemClock()
+    until_ns = math.inf if wait_s is None else clock.now_ns() + wait_s * NS_PER_S
     while True:
         absent = {stream: error for stream, error in found.items() if isinstance(error, SourceError)}
         infos = _with_assumptions(found, cameras, rig)
@@ -61,12 +68,13 @@ def survey(config: PipelineConfig, rig: Rig, *, say: Callable[[str], None] | Non
             )
         for stream in unknown:
             hint = f"declare sources.{stream}.size, and the run can begin without it"
-            if say is None:
+            if say is None or clock.now_ns() >= until_ns:
                 raise SourceError(f"{absent[stream]}; {hint}") from absent[stream]
             if stream not in told:
                 told.add(stream)
                 say(f"{absent[stream]}; waiting for it ({hint})")
-        threading.Event().wait(max(backoffs[stream].next_delay_s() for stream in unknown))
+        left_s = max(0.0, (until_ns - clock.now_ns()) / NS_PER_S)
+        threading.Event().wait(min(left_s, max(backoffs[stream].next_delay_s() for stream in unknown)))
         found |= _look_at(cameras, unknown)
 
 

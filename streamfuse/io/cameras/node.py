@@ -76,11 +76,13 @@ class NodeSource:
         self._decoder: PacketDecoder | None = None
         self._is_away = False
         self._complaint = ""
-        keys = None if config.keys is None else load_client_keys(config.keys.own, config.keys.node)
         try:
+            keys = None if config.keys is None else load_client_keys(config.keys.own, config.keys.node)
             self._spoke = NodeSpoke(
                 config.uri, window=NODE_WINDOW, keys=keys, part_max=_part_max(config.size)
             )
+        except UsageError as error:
+            raise UsageError(f"{stream}: {error}") from error
         except BusError as error:
             raise SourceError(f"{stream}: {error}") from error
         try:

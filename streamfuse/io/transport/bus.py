@@ -30,7 +30,7 @@ from typing import Protocol, Self, TypeVar
 import zmq
 
 from streamfuse.core.wire import MESSAGE_MAX_BYTES
-from streamfuse.errors import BusError, UsageError
+from streamfuse.errors import BusError, MachineError, UsageError
 
 __all__ = ["Contexts", "Hub", "Network", "Pollable", "Socket", "Spoke", "Waker", "wait"]
 
@@ -41,6 +41,10 @@ _LINGER_MS = 200
 _GRANTS_MAX = 1000
 """Grants kept for a producer that is away; ZeroMQ learns late that it has room again, so not too few."""
 _RECONNECT_MS = 20
+_UNBINDABLE = {
+    errno.EADDRINUSE: "the address is in use; stop what listens there, or choose another port",
+    errno.EADDRNOTAVAIL: "this machine has no such address; give one of its own, or 0.0.0.0 for all",
+}
 _RECONNECT_MAX_MS = 250
 _READABLE = int(zmq.POLLIN)
 _MORE = zmq.DONTWAIT | zmq.SNDMORE
@@ -128,6 +132,7 @@ class Hub(_End):
 
     Raises:
         UsageError: an endpoint of another kind than ``ipc://`` and ``inproc://``, without a ``network``.
+        MachineError: the address is in use, or is none of this machine's.
         BusError: the endpoint cannot be bound.
     """
 
@@ -144,7 +149,9 @@ class Hub(_End):
                 self._file.chmod(0o600)
         except (zmq.ZMQError, OSError) as error:
             self.close()
-            raise BusError(f"{endpoint}: cannot listen there: {error}") from error
+            if error.errno in _UNBINDABLE:
+                raise MachineError(f"{endpoint}: {_UNBINDABLE[error.errno]}") from error
+            raise BusError(f"{endpoint}: cannot listen there: {zmq.strerror(error.errno or 0)}") from error
         self.endpoint = self.socket.get_string(zmq.LAST_ENDPOINT) if self._file is None else endpoint
         self._poller = zmq.Poller()  # made once: the socket's own poll() makes one for every call
         self._poller.register(self.socket, zmq.POLLIN)

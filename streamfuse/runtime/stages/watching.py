@@ -71,9 +71,11 @@ class _Watcher:
         """From the wait for the engine to the farewell."""
         if self._intake.begin() is None:
             return
-        for item in self._camera.take():  # pictures of before the beginning are not of this run
+        for item in self._camera.take():
             if isinstance(item, CameraEvent):
                 self._tell(item)
+            else:  # a picture of before the beginning is not of this run, but says that the camera is there
+                self._note_picture(item.arrival_ns)
         reason = EndReason.FAILED
         try:
             self._loop(waker)
@@ -117,11 +119,14 @@ class _Watcher:
             flagged=frame.shutter_closed,
         )
         intake.took(frame.arrival_ns)
+        self._note_picture(frame.arrival_ns)
+
+    def _note_picture(self, arrival_ns: int) -> None:
         if self._state in {CameraState.STARTING, CameraState.LOST}:
             self._board.add(c.OPENED)  # not when it is opened: it may be lost again before its first picture
-            self._say_back(frame.arrival_ns)
-        self._board.set(c.LAST_FRAME_NS, frame.arrival_ns)
-        self._set_state(CameraState.FROZEN if intake.frozen else CameraState.LIVE)
+            self._say_back(arrival_ns)
+        self._board.set(c.LAST_FRAME_NS, arrival_ns)
+        self._set_state(CameraState.FROZEN if self._intake.frozen else CameraState.LIVE)
 
     def _say_back(self, now_ns: int) -> None:
         if last_ns := self._board.get(c.LAST_FRAME_NS):

@@ -229,3 +229,14 @@ def test_a_camera_of_another_package_cannot_be_made_to_wait(rig, tmp_path) -> No
     config = pipeline(tmp_path, STREET, f'uri: "{rig.device().uri}"', "mode: every_frame\n")
     with pytest.raises(UsageError, match="the infrared source is live"):
         make_plan(config, run_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("site")
+def test_a_camera_of_unknown_size_is_not_waited_for_beyond_the_duration(rig, tmp_path) -> None:
+    """A run that should last a second does not hang where its cameras are never there."""
+    away, other = rig.device(there=False), rig.device(there=False)
+    config = pipeline(tmp_path, f'uri: "{away.uri}"', f'uri: "{other.uri}"')
+    said: list[str] = []
+    with pytest.raises(SourceError, match=r"declare sources\.visible\.size"):
+        survey(config, load_rig("identity"), say=said.append, wait_s=1.0)
+    assert len(said) == 2
