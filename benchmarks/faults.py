@@ -112,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("tests", nargs="*", default=[], help="only these test files (default: all)")
     parser.add_argument(
+        "--report", type=Path, help="take the results from this file instead of running tests"
+    )
+    parser.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the table"
     )
     return parser
