@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Self
+from types import MappingProxyType
 
 import av
 import numpy as np
@@ -23,6 +22,7 @@ from streamfuse.clock import NS_PER_S
 from streamfuse.errors import MachineError, OutputError
 from streamfuse.frames import Image, ImageSpec, PixelFormat
 from streamfuse.io.av_pixels import tag, to_av
+from streamfuse.io.closing import Closing
 
 __all__ = ["EncoderChoice", "VideoWriter", "pick_encoder"]
 
@@ -88,7 +88,7 @@ def pick_encoder(preferred: str = "auto") -> EncoderChoice:
     raise MachineError(f"no video encoder works here ({'; '.join(refusals)}); {advice}")
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """Writes one MP4, frame by frame, each at its own time.
 
     YUV420P goes to the encoder as it is, with its range and matrix tagged; RGB24 is converted;
@@ -173,14 +173,6 @@ class VideoWriter:
         except (av.FFmpegError, OSError) as error:
             raise self._failed(error) from error
         self._container = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _check_spec(self) -> None:
         width, height = self._spec.size_wh

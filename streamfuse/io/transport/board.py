@@ -20,10 +20,9 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from streamfuse.errors import RingError
+from streamfuse.io.closing import Closing
 from streamfuse.io.transport.segment import new_segment, open_segment
 
 __all__ = ["FIXED_CELLS", "Board"]
@@ -37,7 +36,7 @@ _VERSION = 1
 _ALIGN = 64
 
 
-class Board:
+class Board(Closing):
     """Named u64 cells; a :class:`streamfuse.core.flow.Ledger` that survives ``kill -9``."""
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -79,14 +78,6 @@ class Board:
             RingError: it is missing or not a board of this version.
         """
         return cls(path, writable=writable)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -24,13 +24,13 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 import zmq
 
 from streamfuse.core.wire import MESSAGE_MAX_BYTES
 from streamfuse.errors import BusError, MachineError, UsageError
+from streamfuse.io.closing import Closing
 
 __all__ = ["Contexts", "Hub", "Network", "Pollable", "Socket", "Spoke", "Waker", "wait"]
 
@@ -91,7 +91,7 @@ class Network(Protocol):
         """Set keys, limits and time-outs on a socket that is not connected yet."""
 
 
-class _End:
+class _End(Closing):
     """The owner of one socket."""
 
     def __init__(self, kind: int, endpoint: str, network: Network | None) -> None:
@@ -102,14 +102,6 @@ class _End:
         self._file = Path(rest) if scheme == "ipc" else None
         self._contexts = _CONTEXTS if network is None else network.contexts
         self.socket = self._contexts.open(kind)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def closed(self) -> bool:

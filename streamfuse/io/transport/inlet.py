@@ -6,13 +6,12 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from streamfuse.core.flow import GRANT_REPEAT_NS, Ledger, MemoryLedger
 from streamfuse.core.wire import WINDOW_MAX, Channel, EndOfStream, FrameDescriptor, Grant, decode, encode
 from streamfuse.errors import BusError
 from streamfuse.frames import Image
+from streamfuse.io.closing import Closing
 from streamfuse.io.transport.bus import Socket, Spoke
 from streamfuse.io.transport.ring import RingReader
 from streamfuse.io.transport.staging import Staging
@@ -43,7 +42,7 @@ class Overrun:
     descriptor: FrameDescriptor
 
 
-class Inlet:
+class Inlet(Closing):
     """A consumer's end of one stream.
 
     Its counters, in the ledger: ``delivered`` (handed out), ``overrun`` (overwritten before it was read),
@@ -93,14 +92,6 @@ class Inlet:
         self._add("orphaned", self.count("delivered") - self.count("finished") - self.count("orphaned"))
         self._spoke = Spoke(endpoint, window=window)
         self._say(window)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def socket(self) -> Socket:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import zmq
 
 from streamfuse.core.packet import PAYLOAD_MAX_BYTES
 from streamfuse.core.wire import MESSAGE_MAX_BYTES
 from streamfuse.errors import UsageError
+from streamfuse.io.closing import Closing
 from streamfuse.io.transport.bus import Contexts, Hub, Socket, Spoke, wait
 from streamfuse.io.transport.curve import ClientKeys, Gate, Link, LinkWatch, ServerKeys
 
@@ -70,7 +70,7 @@ class _Tcp:
             self._keys.apply(socket)
 
 
-class NodeHub:
+class NodeHub(Closing):
     """Where a capture node listens. Belongs to one thread, as every end of the bus.
 
     Args:
@@ -96,14 +96,6 @@ class NodeHub:
         except BaseException:
             self._close_gate()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def endpoint(self) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from streamfuse.clock import NS_PER_MS, Clock, SystemClock
 from streamfuse.core.flow import GRANT_REPEAT_NS, Delivery, Outbox
 from streamfuse.core.wire import Channel, EndOfStream, EndReason, FrameDescriptor, Grant, decode, encode
 from streamfuse.errors import BusError
 from streamfuse.frames import DropCause, Image, ImageSpec
+from streamfuse.io.closing import Closing
 from streamfuse.io.transport.bus import Hub, Socket
 from streamfuse.io.transport.ring import RingWriter, SlotPool
 
@@ -66,7 +65,7 @@ class Parcel:
         )
 
 
-class Outlet:
+class Outlet(Closing):
     """The producer's end of one stream. The ring stays the caller's, who closes it after this.
 
     Raises:
@@ -94,14 +93,6 @@ class Outlet:
         self._told: dict[str, int | None] = {}
         """In which session each consumer was told the end: after a restart it is told again."""
         self._hub = Hub(endpoint)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def socket(self) -> Socket:

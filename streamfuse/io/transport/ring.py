@@ -26,14 +26,13 @@ import secrets
 import struct
 from collections.abc import Iterator, Set
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from streamfuse.errors import RingError
 from streamfuse.frames import Image, ImageSpec
+from streamfuse.io.closing import Closing
 from streamfuse.io.transport.segment import new_segment, open_segment, preflight
 from streamfuse.io.transport.staging import Staging, fresh_memory
 
@@ -75,7 +74,7 @@ class SlotPool:
         return any(slot not in in_use for slot in self._oldest_first)
 
 
-class _Ring:
+class _Ring(Closing):
     """A mapped segment whose header was found right."""
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -88,14 +87,6 @@ class _Ring:
             raise
         self._bytes = memoryview(self._map)
         self._words = self._bytes.cast("Q")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def generation(self, slot: int) -> int:
         """What the slot's counter reads: odd while a frame is written into it."""

@@ -14,10 +14,9 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from streamfuse.errors import MachineError, UsageError
+from streamfuse.io.closing import Closing
 
 __all__ = ["RunDir"]
 
@@ -30,7 +29,7 @@ _SOCKET_PATH_MAX_BYTES = 107
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-class RunDir:
+class RunDir(Closing):
     """This process's membership of a run folder; make it with :meth:`create` or :meth:`join`."""
 
     def __init__(self, path: Path, lock_fd: int, *, owner: bool) -> None:
@@ -77,14 +76,6 @@ class RunDir:
         """Remove the folders of runs that nobody is in any more; returns their names."""
         folders = [*Path(base).glob(f"{_PREFIX}*"), *Path(base).glob(f"{_DRAFT_PREFIX}*")]
         return [folder.name for folder in sorted(folders) if _remove_if_unused(folder)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def ring(self, name: str) -> Path:
         """Where the ring of a stream lies."""
