@@ -88,6 +88,25 @@ class PairState(enum.StrEnum):
     INFRARED_ONLY = "infrared_only"
 
 
+class Layer(enum.StrEnum):
+    """Images that travel beside the fused one, for those who show or keep them."""
+
+    VISIBLE = "visible"
+    """The visible image that was fused."""
+    INFRARED = "infrared"
+    """The infrared image as it was fused: registered to the visible one, GRAY8."""
+    RAW_INFRARED = "raw_infrared"
+    """The samples of the infrared camera, in its own geometry."""
+
+
+class EventPhase(enum.StrEnum):
+    """Where an event stands in one frame."""
+
+    BEGUN = "begun"
+    GOING = "going"
+    ENDED = "ended"
+
+
 class DropCause(enum.StrEnum):
     """Why a captured frame was not emitted. Nothing is dropped without one of these."""
 
@@ -330,6 +349,29 @@ class Detection:
             raise ValueError(f"confidence must be within 0..1, got {self.confidence}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that a rule of the pipeline looks for, as one frame shows it.
+
+    A sink may miss the frame in which it begins or ends: an event is new when its ``id`` is, and over
+    when it has ``ended`` or is not there any more.
+    """
+
+    id: str
+    """Unlike that of any other event; letters, digits, dot, dash and underscore, so it can be a file name."""
+    rule: str
+    """Name of the rule."""
+    phase: EventPhase
+    began_ns: int
+    """Monotonic capture time of the first frame that showed it."""
+    objects: int
+    """How many objects of the frame count for it."""
+
+    def __post_init__(self) -> None:
+        if self.objects < 0:
+            raise ValueError(f"objects must not be negative, got {self.objects}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FusedFrame:
     """A fused image with the story of its pair, as the sinks get it."""
@@ -347,5 +389,7 @@ class FusedFrame:
     visible_seq: int | None
     infrared_seq: int | None
     detections: tuple[Detection, ...] = ()
-    extra: Mapping[str, float] = field(default_factory=dict)
-    """Further numbers for the index, by name with unit."""
+    events: tuple[Event, ...] = ()
+    """What the pipeline's rules say of this frame."""
+    layers: Mapping[Layer, Image] = field(default_factory=dict)
+    """What was fused, as far as sinks ask for it and the pair has it; a held infrared image comes again."""

@@ -15,8 +15,8 @@ from streamfuse.config.document import Text
 __all__ = [
     "AbsolutePath",
     "Block",
+    "ByteCount",
     "HostPort",
-    "LocalHostPort",
     "Name",
     "Off",
     "SourceUri",
@@ -24,6 +24,7 @@ __all__ = [
     "Weights",
     "absolute",
     "expected",
+    "is_loopback",
     "split_host_port",
 ]
 
@@ -31,6 +32,7 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
+_BYTES: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?)(i?)B")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -100,11 +102,19 @@ def _host_port(value: Any) -> Any:
     return value
 
 
-def _local_host_port(value: Any) -> Any:
-    value = _host_port(value)
-    if isinstance(value, str) and split_host_port(value)[0] not in _LOOPBACK:
-        raise expected("an address of this machine such as 127.0.0.1:8090")
-    return value
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on ``host``."""
+    return host in _LOOPBACK
+
+
+def _byte_count(value: Any) -> Any:
+    """``20GB`` (powers of 1000) or ``2GiB`` (of 1024) as bytes; whole numbers are bytes already."""
+    if not isinstance(value, str):
+        return value
+    match = _BYTES.fullmatch(value)
+    if match is None:
+        raise expected("bytes such as 20GB or 500MiB")
+    return round(float(match[1]) * (1024 if match[3] else 1000) ** ("BKMGT".index(match[2] or "B")))
 
 
 Name = Annotated[str, BeforeValidator(_name)]
@@ -125,8 +135,8 @@ TaskWeights = Annotated[str, BeforeValidator(_task_weights)]
 HostPort = Annotated[str, BeforeValidator(_host_port)]
 """``host:port``; port 0 takes a free one."""
 
-LocalHostPort = Annotated[str, BeforeValidator(_local_host_port)]
-"""``host:port`` that only this machine can reach."""
+ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(ge=0)]
+"""Bytes: a whole number, or text such as ``20GB`` or ``500MiB``."""
 
 Off = Literal[False]
 """A switch that this version cannot turn on."""

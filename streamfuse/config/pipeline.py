@@ -15,17 +15,14 @@ from pydantic import BeforeValidator, Field
 
 from streamfuse.config.document import Loc, Problem
 from streamfuse.config.fields import (
-    AbsolutePath,
     Block,
-    HostPort,
-    LocalHostPort,
     Name,
     Off,
     TaskWeights,
     Weights,
     absolute,
-    split_host_port,
 )
+from streamfuse.config.outputs import EventRule, JsonlSink, Metrics, PublishSink, Record, Viewer
 from streamfuse.config.overrides import with_overrides
 from streamfuse.config.sources import Sources
 from streamfuse.config.validate import validate
@@ -120,55 +117,6 @@ class Tasks(Block):
     """Instance segmentation: boxes and masks."""
 
 
-class Record(Block):
-    """Video of the fused stream with an index of all pairs."""
-
-    dir: AbsolutePath
-    """Folder for the recordings; made if need be."""
-    segment_s: Annotated[float, Field(ge=1, le=3_600)] = 60.0
-    """Seconds of video per file: the most a broken disk or cut power can cost is one file's end."""
-    codec: Literal["auto", "h264_nvenc", "libx264", "libopenh264", "mpeg4"] = "auto"
-    """Video encoder; ``auto`` takes the first of the list that works here."""
-    overlay: bool = False
-    """Whether boxes and masks are drawn into the video; they are in the index either way."""
-    raw_infrared: Off = False
-    """The infrared stream beside the fused one: not in this version."""
-
-
-class Viewer(Block):
-    """A look at the running pipeline."""
-
-    web: LocalHostPort | None = None
-    """``host:port`` of the web page, this machine only: the page has no login."""
-    window: Off = False
-    """A window on the screen: not in this version."""
-
-    @property
-    def address(self) -> tuple[str, int] | None:
-        """Host and port of the web page; None without one."""
-        return split_host_port(self.web) if self.web is not None else None
-
-
-class JsonlSink(Block):
-    """One line of JSON for each fused pair."""
-
-    kind: Literal["jsonl"]
-    path: AbsolutePath
-    """File to append to; its folder is made if need be."""
-
-
-class Metrics(Block):
-    """Numbers for monitoring."""
-
-    prometheus: HostPort
-    """``host:port`` of the Prometheus page; ``0.0.0.0`` lets other machines read it."""
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of the Prometheus page."""
-        return split_host_port(self.prometheus)
-
-
 def _rig(value: object) -> object:
     return value if value == "identity" else absolute(value)
 
@@ -188,7 +136,9 @@ class PipelineConfig(Block):
     tasks: Tasks | None = None
     record: Record | None = None
     viewer: Viewer | None = None
-    publish: tuple[JsonlSink, ...] = ()
+    publish: tuple[PublishSink, ...] = ()
+    events: tuple[EventRule, ...] = ()
+    """When something found is an event: it gets a clip, a place in the viewer's list and messages."""
     metrics: Metrics | None = None
 
 
@@ -197,12 +147,6 @@ LATER: Final = frozenset(
         "tasks.detect.track=true",
         "tasks.detect.weights=default",
         "tasks.segment.weights=default",
-        "record.raw_infrared=true",
-        "record.retention",
-        "viewer.window=true",
-        "publish.kind=mqtt",
-        "publish.kind=zmq",
-        "publish.kind=zeromq",
     }
 )
 """What the design of the pipeline file knows and this version does not do."""
@@ -242,13 +186,18 @@ def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
     if infrared.format == "gray8" and (infrared.radiometry or infrared.telemetry != "none"):
         key = "radiometry" if infrared.radiometry else "telemetry"
         yield ("sources", "infrared", "format"), f'"gray8" has no counts for `{key}`; use "gray16"'
-    paths = [sink.path for sink in config.publish]
-    for index, path in enumerate(paths):
-        if path in paths[:index]:
-            yield (
-                ("publish", index, "path"),
-                f"the same file as publish.{paths.index(path)}; expected another",
-            )
+    yield from _repeated("publish", "path", [getattr(sink, "path", None) for sink in config.publish])
+    yield from _repeated("publish", "bind", [getattr(sink, "bind", None) for sink in config.publish])
+    yield from _repeated("events", "name", [rule.name for rule in config.events])
+    if config.events and config.tasks is None:
+        yield ("events",), "nothing is looked for, so nothing can happen; expected `tasks`"
     page, numbers = (config.viewer and config.viewer.web), (config.metrics and config.metrics.prometheus)
     if page and page == numbers and not page.endswith(":0"):
         yield ("metrics", "prometheus"), "the same address as viewer.web; expected another port"
+
+
+def _repeated(block: str, key: str, values: Sequence[object]) -> Iterator[tuple[Loc, str]]:
+    """Items of a list that share what each needs for itself."""
+    for index, value in enumerate(values):
+        if value is not None and value in values[:index]:
+            yield (block, index, key), f"the same as {block}.{values.index(value)}; expected another"

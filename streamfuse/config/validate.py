@@ -32,14 +32,19 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "int_type": "a whole number",
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
+    "model_attributes_type": "a block of keys",
     "model_type": "a block of keys",
     "path_type": "a path",
     "string_too_short": "text that is not empty",
     "string_type": "text",
-    "too_short": "a list of items",
+    "too_short": "{min_length} or more items",
+    "too_long": "{max_length} items or fewer",
     "tuple_type": "a list",
 }
 """What pydantic's error types mean to the writer of a YAML file."""
+
+_WORDS: Final[Mapping[str, str]] = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
+"""Errors whose context lists the words that are allowed, and where."""
 
 _USERINFO: Final = re.compile(r"//[^/@\s]*@")
 
@@ -71,12 +76,16 @@ def _problems(
 ) -> Iterator[Problem]:
     wrong_values: dict[Loc, list[ErrorDetails]] = {}
     for error in errors:
-        loc = error["loc"]
+        loc = _without_branches(doc, error["loc"])
         if error["type"] == "extra_forbidden":
-            yield Problem.of(loc[:-1], doc.key_place(loc), _unknown_key(model, loc, later))
+            yield Problem.of(loc[:-1], doc.key_place(loc), _unknown_key(model, error["loc"], later))
         elif error["type"] == "missing":
             yield Problem.of(loc[:-1], doc.key_place(loc[:-1]), f'missing key "{loc[-1]}"')
-        elif error["type"] != "too_short" or not error["input"]:  # else only its bad items were not counted
+        elif error["type"] == "union_tag_not_found":
+            yield Problem.of(loc, doc.key_place(loc), 'missing key "kind"')
+        elif error["type"] == "union_tag_invalid":
+            wrong_values.setdefault((*loc, "kind"), []).append(error)
+        elif error["type"] != "too_short" or not _has_bad_items(error, errors):
             wrong_values.setdefault(_in_document(doc, loc), []).append(error)
     for loc, alternatives in wrong_values.items():
         yield Problem.of(loc, doc.value_place(loc), _wrong_value(doc, loc, alternatives, later))
@@ -89,8 +98,23 @@ def _in_document(doc: YamlDoc, loc: Loc) -> Loc:
     return loc
 
 
+def _has_bad_items(short: ErrorDetails, errors: list[ErrorDetails]) -> bool:
+    """Whether a list is only too short because its bad items were not counted."""
+    depth = len(short["loc"])
+    return any(len(error["loc"]) > depth and error["loc"][:depth] == short["loc"] for error in errors)
+
+
+def _without_branches(doc: YamlDoc, loc: Loc) -> Loc:
+    """``loc`` without the parts in its midst that name a branch of a union."""
+    kept: Loc = ()
+    for part in loc[:-1]:
+        if (*kept, part) in doc.values:
+            kept = (*kept, part)
+    return (*kept, *loc[-1:])
+
+
 def _unknown_key(model: type[BaseModel], loc: Loc, later: Collection[str]) -> str:
-    key = str(loc[-1])
+    key = str(loc[-1])  # `loc` still names the branches, which lead to the block
     if _pattern(loc) in later:
         return f'unknown key "{key}": not in this version, remove it'
     block = _block_at(model, loc[:-1])
@@ -112,15 +136,17 @@ def _wrong_value(doc: YamlDoc, loc: Loc, alternatives: list[ErrorDetails], later
     text = f"expected {_either([*words, *_phrases(alternatives)])}, got {_shown(value)}"
     if f"{_pattern(loc)}={_plain(value)}" in later:
         return f"{text}; not in this version"
+    if isinstance(value, dict) and all(error["type"] == "expected" for error in alternatives):
+        return text.partition(", got")[0]  # a contradiction within the block: its keys are at fault
     near = difflib.get_close_matches(value, words, n=1) if isinstance(value, str) else []
     return f'{text}; did you mean "{near[0]}"?' if near else text
 
 
 def _literals(error: ErrorDetails) -> list[str]:
-    """The words of a literal type: ``'a', 'b' or 'c'`` in pydantic's message."""
-    if error["type"] != "literal_error":
+    """The words of a literal type or of a union's kinds: ``'a', 'b' or 'c'`` in pydantic's message."""
+    if error["type"] not in _WORDS:
         return []
-    return [word.strip("'").lower() for word in re.split(", | or ", error["ctx"]["expected"])]
+    return [word.strip("'").lower() for word in re.split(", | or ", error["ctx"][_WORDS[error["type"]]])]
 
 
 def _phrases(alternatives: list[ErrorDetails]) -> list[str]:
@@ -129,7 +155,7 @@ def _phrases(alternatives: list[ErrorDetails]) -> list[str]:
         if error["type"] in _EXPECTED
         else error["msg"]
         for error in alternatives
-        if error["type"] != "literal_error"
+        if error["type"] not in _WORDS
     ]
 
 
@@ -159,20 +185,25 @@ def _pattern(loc: Loc) -> str:
 
 
 def _block_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
-    block: type[BaseModel] | None = model
+    branches: list[type[BaseModel]] = [model]
     for part in loc:
-        if block is not None and isinstance(part, str):
-            block = _block_of(block.model_fields[part].annotation)
-    return block
+        if not isinstance(part, str):
+            continue
+        if len(branches) > 1:
+            kinds = {block: get_args(block.model_fields["kind"].annotation) for block in branches}
+            branches = [block for block in branches if part in kinds[block]]
+        elif branches:
+            branches = _blocks_of(branches[0].model_fields[part].annotation)
+    return branches[0] if branches else None
 
 
-def _block_of(annotation: Any) -> type[BaseModel] | None:
-    """The block in an annotation such as ``Record | None`` or ``tuple[Sink, ...]``."""
+def _blocks_of(annotation: Any) -> list[type[BaseModel]]:
+    """The blocks in an annotation such as ``Record | None`` or ``tuple[FileSink | WebSink, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_block_of, get_args(annotation))), None)
+        return [annotation]
+    return [block for part in get_args(annotation) for block in _blocks_of(part)]
 
 
 def _fields(annotation: Any) -> Collection[str]:
-    block = _block_of(annotation)
-    return block.model_fields if block else ()
+    blocks = _blocks_of(annotation)
+    return blocks[0].model_fields if len(blocks) == 1 else ()

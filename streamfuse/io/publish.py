@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from streamfuse.clock import Utc, UtcLabel
-from streamfuse.core.events import event_of
+from streamfuse.core.pair_record import pair_record
 from streamfuse.errors import OutputError, UsageError
 from streamfuse.frames import FusedFrame
 
@@ -38,7 +38,7 @@ class Publisher(Protocol):
 class JsonlPublisher:
     """Appends one JSON object per fused frame to a text file, one per line (JSON Lines, UTF-8).
 
-    The records are those of :func:`streamfuse.core.events.event_of`. Every line reaches the operating
+    The records are those of :func:`streamfuse.core.pair_record.pair_record`. Every line reaches the operating
     system before ``publish`` returns, so a killed process loses at most the line it was writing;
     the next one to open the file ends such a torn line first, so that it spoils no other.
 
@@ -65,7 +65,7 @@ class JsonlPublisher:
         Raises:
             OutputError: the line was not, or not wholly, written.
         """
-        record = event_of(frame, self._utc)
+        record = pair_record(frame, self._utc)
         line = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         try:
             written = self._file.write(line)

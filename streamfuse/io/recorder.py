@@ -2,7 +2,7 @@
 
 A segment is ``NAME-YYYYMMDDThhmmssZ-0001.mp4``, named by the UTC of its first frame, with
 ``NAME-YYYYMMDDThhmmssZ-0001.jsonl`` beside it. The first line of an index is a header; then comes
-one line per frame: its event (:func:`streamfuse.core.events.event_of`) and its ``pts_ms`` in the
+one line per frame: its event (:func:`streamfuse.core.pair_record.pair_record`) and its ``pts_ms`` in the
 video. A line is written once the encoder took the frame. So after a clean end both files hold the
 same frames, and after a crash the index may hold up to a second more than the video.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, Utc
-from streamfuse.core.events import event_of
+from streamfuse.core.pair_record import pair_record
 from streamfuse.errors import OutputError
 from streamfuse.frames import FusedFrame
 from streamfuse.io.encode import VideoWriter, pick_encoder
@@ -135,7 +135,7 @@ class _Segment:
         self._fps = fps
         self._utc = utc
         self._start_ns = first.capture_ns
-        self._start_utc = event_of(first, utc)["capture_utc"]
+        self._start_utc = pair_record(first, utc)["capture_utc"]
         self._last_pts_ns = -NS_PER_MS
         self._writer = VideoWriter(path, self._spec, fps=fps, codec=codec)
         try:
@@ -168,7 +168,7 @@ class _Segment:
         pts_ns = max(frame.capture_ns - self._start_ns, self._last_pts_ns + NS_PER_MS)
         self._writer.write(frame.image, pts_ns)
         self._last_pts_ns = pts_ns
-        self._write_line({"pts_ms": round(pts_ns / NS_PER_MS, 3), **event_of(frame, self._utc)})
+        self._write_line({"pts_ms": round(pts_ns / NS_PER_MS, 3), **pair_record(frame, self._utc)})
 
     def close(self) -> None:
         """Finish both files, the index even if the video cannot be."""

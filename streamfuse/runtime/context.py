@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamfuse.clock import Clock
+from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.io.transport.board import Board
 from streamfuse.io.transport.rundir import RunDir
 from streamfuse.runtime.link import Link
@@ -30,6 +31,11 @@ class Context:
     def beat(self) -> None:
         """Say that the stage's loop moves; called in every turn, idle or not."""
         self.board.add("progress")
+
+    def fresh_config(self) -> PipelineConfig | None:
+        """The configuration as the user has changed it while the run goes on; once after each change."""
+        text = self.link.take_config()
+        return None if text is None else PipelineConfig.model_validate_json(text)
 
     @property
     def hurried(self) -> bool:

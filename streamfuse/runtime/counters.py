@@ -24,6 +24,7 @@ __all__ = [
     "OPENED",
     "PAIRED",
     "SINKS",
+    "SINK_FAILED",
     "SINK_WRITTEN",
     "capture_dropped",
     "counters_of",
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 ENGINE: Final = "engine"
-SINKS: Final = ("recorder", "viewer", "publisher")
+SINKS: Final = ("recorder", "viewer", "window", "publisher")
 
 CAPTURED: Final = "captured"
 PAIRED: Final = "paired"
@@ -42,6 +43,8 @@ PAIRED: Final = "paired"
 FUSED: Final = "fused"
 DETECTIONS: Final = "detections"
 SINK_WRITTEN: Final = "written"
+SINK_FAILED: Final = "failed"
+"""Frames that reached a sink and could not be dealt with, for example because the disk was full."""
 
 CAMERA_STATE: Final = "camera.state"
 """Code of the :class:`~streamfuse.core.health.CameraState`; 0 where the source is no camera."""
@@ -85,7 +88,7 @@ def counters_of(role: str) -> tuple[str, ...]:
         camera = (CAMERA_STATE, OPENED, LAST_FRAME_NS)
         return (CAPTURED, *camera, *map(capture_dropped, CAPTURE_CAUSES), *outbox_counters([ENGINE]))
     if role != ENGINE:
-        return (SINK_WRITTEN, *inlet_counters(Channel.FUSED))
+        return (SINK_WRITTEN, SINK_FAILED, *inlet_counters(Channel.FUSED))
     names = [PAIRED, FUSED, DETECTIONS, *map(pairs, PairState), *outbox_counters(SINKS)]
     for stream in StreamName:
         names += [emitted(stream), held(stream), *(dropped(stream, cause) for cause in DropCause)]

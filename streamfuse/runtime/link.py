@@ -42,6 +42,7 @@ class Link:
         self._stop: Stop | None = None
         self._forgotten: set[str] = set()
         self._orphaned = False
+        self._config: str | None = None
         self._ended = threading.Event()
         self._beat: Callable[[], None] = lambda: None
         self._threads: list[threading.Thread] = []
@@ -103,6 +104,12 @@ class Link:
         with self._changed:
             return frozenset(self._forgotten)
 
+    def take_config(self) -> str | None:
+        """The configuration that has come since the last call, as JSON; None when none has."""
+        with self._changed:
+            config, self._config = self._config, None
+            return config
+
     def wait_for_go(self) -> int | None:
         """Block until the run begins; its epoch in monotonic ns, or None when told to stop instead."""
         with self._changed:
@@ -128,6 +135,8 @@ class Link:
                         self._epoch_ns = int(command["epoch_ns"])
                     case "stop":
                         self._stop = Stop(drain=bool(command["drain"]))
+                    case "config":
+                        self._config = str(command["config"])
                     case "forget":
                         self._forgotten.add(str(command["consumer"]))
                 self._changed.notify_all()

@@ -6,25 +6,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.config.rig import Rig, load_rig
 from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import UsageError
-from streamfuse.frames import ImageSpec, StreamName
+from streamfuse.frames import ImageSpec, Layer, PixelFormat, StreamName
 from streamfuse.io.source import SourceInfo
 from streamfuse.io.transport.ring import ring_nbytes
 from streamfuse.runtime.prober import info_from_json
 from streamfuse.runtime.survey import survey
 
-__all__ = ["SINK_WINDOW", "STREAM_WINDOW", "Plan", "make_plan", "summary_of"]
+__all__ = ["SINK_WINDOWS", "STREAM_WINDOW", "Plan", "make_plan", "summary_of"]
 
 
 STREAM_WINDOW: Final = 4
 """Frames a capture worker may have under way to the engine."""
-SINK_WINDOW: Final = 8
-"""Fused frames the engine may have under way to one sink: absorbs a slow disk for a moment."""
+SINK_WINDOWS: Final[Mapping[str, int]] = MappingProxyType(
+    {"recorder": 8, "viewer": 1, "window": 1, "publisher": 8}
+)
+"""Fused frames the engine may have under way to each sink: 8 absorb a slow disk for a moment, while those who
+show pictures want the newest and not a queue of older ones."""
 _SPARE_SLOTS: Final = 4
 """Slots beyond what consumers can hold: one being written, the rest for pending frames."""
 
@@ -52,6 +56,7 @@ class Plan:
         wanted = {
             "recorder": self.config.record is not None,
             "viewer": self.config.viewer is not None and self.config.viewer.web is not None,
+            "window": self.config.viewer is not None and self.config.viewer.window,
             "publisher": bool(self.config.publish),
         }
         return tuple(name for name, on in wanted.items() if on)
@@ -60,6 +65,36 @@ class Plan:
     def fused_spec(self) -> ImageSpec:
         """Of every fused image: the form of the visible one."""
         return self.visible.spec
+
+    def layers_of(self, sink: str) -> frozenset[Layer]:
+        """The images that a sink wants to have beside the fused one."""
+        record = self.config.record
+        if sink in {"viewer", "window"}:
+            return frozenset({Layer.VISIBLE, Layer.INFRARED})
+        if sink != "recorder" or record is None:
+            return frozenset()
+        wanted = {
+            Layer.VISIBLE: record.visible,
+            Layer.INFRARED: record.infrared,
+            Layer.RAW_INFRARED: record.raw_infrared,
+        }
+        return frozenset(layer for layer, on in wanted.items() if on)
+
+    @property
+    def layers(self) -> dict[Layer, tuple[int, ImageSpec]]:
+        """The images beside the fused one in each slot of its ring: where each begins, and what it is."""
+        specs = {
+            Layer.VISIBLE: self.visible.spec,
+            Layer.INFRARED: ImageSpec(format=PixelFormat.GRAY8, size_wh=self.visible.spec.size_wh),
+            Layer.RAW_INFRARED: self.infrared.spec,
+        }
+        wanted = frozenset().union(*(self.layers_of(sink) for sink in self.sinks))
+        found, start = {}, _aligned(self.fused_spec.nbytes)
+        for layer in Layer:
+            if layer in wanted:
+                found[layer] = start, specs[layer]
+                start += _aligned(specs[layer].nbytes)
+        return found
 
     def source(self, stream: StreamName) -> SourceInfo:
         """What is known of one stream."""
@@ -87,7 +122,9 @@ class Plan:
             stream.value: (STREAM_WINDOW + _SPARE_SLOTS, self.source(stream).spec.nbytes)
             for stream in StreamName
         }
-        fused = (len(self.sinks) * SINK_WINDOW + _SPARE_SLOTS, self.fused_spec.nbytes)
+        layers_nbytes = sum(_aligned(spec.nbytes) for _, spec in self.layers.values())
+        slots = sum(SINK_WINDOWS[sink] for sink in self.sinks) + _SPARE_SLOTS
+        fused = (slots, _aligned(self.fused_spec.nbytes) + layers_nbytes)
         return {**streams, "fused": fused}
 
     @property
@@ -200,6 +237,11 @@ def _check_sizes(rig: Rig, visible: ImageSpec, infrared: ImageSpec) -> None:
                 f"{_size(got[name])}; use a rig made for these cameras, or `rig: identity` "
                 "if the streams are already registered"
             )
+
+
+def _aligned(nbytes: int) -> int:
+    """``nbytes`` up to a whole line of the cache, where the next image may begin."""
+    return -(-nbytes // 64) * 64
 
 
 def summary_of(info: SourceInfo) -> str:

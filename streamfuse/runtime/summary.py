@@ -26,6 +26,8 @@ class SinkCounts:
     offered: int
     written: int
     dropped: int
+    failed: int = 0
+    """Reached the sink, which could not deal with them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,12 @@ class Summary:
             "recordings": list(self.recordings),
             "restarts": dict(self.restarts),
             "sinks": {
-                name: {"offered": sink.offered, "written": sink.written, "dropped": sink.dropped}
+                name: {
+                    "offered": sink.offered,
+                    "written": sink.written,
+                    "dropped": sink.dropped,
+                    "failed": sink.failed,
+                }
                 for name, sink in self.sinks.items()
             },
             "backend": self.backend,
@@ -171,6 +178,7 @@ def _sink(name: str, sink: Mapping[str, int], engine: Mapping[str, int]) -> Sink
         offered=outbox["offered"],
         written=sink[c.SINK_WRITTEN],
         dropped=dropped + inlet["lost"] + inlet["overrun"],
+        failed=sink[c.SINK_FAILED],
     )
 
 

@@ -158,23 +158,54 @@ def test_a_device_link_keeps_its_name(folder: Path) -> None:
         ),
         ("tasks.detect.track=true", "tasks.detect.track: expected false, got true; not in this version"),
         ("tasks.segment.confidence=2", "tasks.segment.confidence: expected at most 1, got 2"),
-        ("record.raw_infrared=true", "record.raw_infrared: expected false, got true; not in this version"),
         (
-            "record.retention.max_days=7",
-            'record.retention.max_days: unknown key "retention": not in this version, remove it',
+            "record.retention.max_bytes=20 apples",
+            'record.retention.max_bytes: expected bytes such as 20GB or 500MiB, got "20 apples"',
         ),
-        ("viewer.window=true", "viewer.window: expected false, got true; not in this version"),
         (
-            "viewer.web=0.0.0.0:8090",
-            'viewer.web: expected an address of this machine such as 127.0.0.1:8090, got "0.0.0.0:8090"',
+            "record.retention.maxdays=3",
+            'record.retention.maxdays: unknown key "maxdays"; did you mean "max_days"?',
+        ),
+        ('viewer={web: "127.0.0.1:1", token: short}', "viewer: expected a token of 16 characters at least"),
+        (
+            'viewer={web: "0.0.0.0:8090"}',
+            "viewer: expected web on 127.0.0.1, or a token: others can reach 0.0.0.0:8090",
         ),
         ("viewer.web=127.0.0.1", 'viewer.web: expected host:port such as 127.0.0.1:8090, got "127.0.0.1"'),
         (
             "metrics.prometheus=h:65536",
             'metrics.prometheus: expected host:port such as 127.0.0.1:8090, got "h:65536"',
         ),
-        ("publish.0.kind=mqtt", 'publish.0.kind: expected jsonl, got "mqtt"; not in this version'),
-        ("publish.0.kind=json", 'publish.0.kind: expected jsonl, got "json"; did you mean "jsonl"?'),
+        (
+            "publish.0.kind=json",
+            'publish.0.kind: expected jsonl, zeromq, mqtt or webhook, got "json"; did you mean "jsonl"?',
+        ),
+        ("publish.0={path: a}", 'publish.0: missing key "kind"'),
+        ("publish.0=3", "publish.0: expected a block of keys, got 3"),
+        (
+            'publish.0={kind: mqtt, broker: "a:1", topc: x}',
+            'publish.0: unknown key "topc"; did you mean "topic"?',
+        ),
+        (
+            'publish.0={kind: mqtt, broker: "a:1", qos: 3}',
+            "publish.0: publish.0.qos: expected 0, 1 or 2, got 3",
+        ),
+        (
+            'publish.0={kind: zeromq, bind: "tcp://0.0.0.0:5"}',
+            "publish.0: expected bind on 127.0.0.1, or keys: others can reach tcp://0.0.0.0:5",
+        ),
+        (
+            "events=[{name: a, zone: [[0,0],[1,1]]}]",
+            "events: events.0.zone: expected 3 or more items, got a list",
+        ),
+        (
+            "events=[{name: a, zone: [[0,0],[1,1.5],[0,1]]}]",
+            "events: events.0.zone.1.1: expected at most 1, got 1.5",
+        ),
+        (
+            "sources.visible.retry={first_s: 5, max_s: 1}",
+            "sources.visible.retry: expected first_s at most max_s (1)",
+        ),
     ],
 )
 def test_each_mistake_has_its_line(override: str, problem: str) -> None:
@@ -210,7 +241,11 @@ def test_each_mistake_has_its_line(override: str, problem: str) -> None:
         ),
         (
             ["publish.1={kind: jsonl, path: ../pipes/recordings/events.jsonl}"],
-            "--set publish.1: publish.1.path: the same file as publish.0; expected another",
+            "--set publish.1: publish.1.path: the same as publish.0; expected another",
+        ),
+        (
+            ["events=[{name: gate}, {name: gate}]"],
+            "--set events: events.1.name: the same as events.0; expected another",
         ),
         (
             ["metrics.prometheus=127.0.0.1:8090"],
@@ -292,3 +327,19 @@ def test_no_override_raises_anything_but_config_errors(key: str, piece: str, val
     """Whatever follows ``--set``, it is applied or refused in single lines."""
     Path("a.yaml").write_text(MINIMAL)
     _loads_or_is_refused([f"{key}{piece}={value}", f"tasks.detect.weights={piece}", f"{piece}.{key}={value}"])
+
+
+def test_bytes_are_written_as_people_write_them() -> None:
+    """Powers of 1000 and of 1024, fractions, blanks, and plain numbers."""
+    texts = {"20GB": 20 * 10**9, "1.5 MB": 1_500_000, "2GiB": 2 * 2**30, "700": 700, "12B": 12}
+    for text, expected in texts.items():
+        retention = _load(FULL, f"record.retention.max_bytes={text}").record.retention
+        assert retention is not None
+        assert retention.max_bytes == expected
+
+
+def test_events_need_something_that_is_looked_for() -> None:
+    """Rules without a task can never be met, and that is said."""
+    assert _problems(MINIMAL + "events: [{name: gate}]\n") == [
+        "../pipes/a.yaml:4:9: events: nothing is looked for, so nothing can happen; expected `tasks`"
+    ]

@@ -111,7 +111,7 @@ def test_a_rig_needs_planes(folder: Path) -> None:
     """Without a registration a rig is of no use."""
     (folder / "rig.yaml").write_text("visible: {size_wh: [4, 4]}\ninfrared: {size_wh: [4, 4]}\nplanes: []\n")
     with pytest.raises(
-        ConfigError, match=r"^rig.yaml:3:9: planes: expected a list of items, got an empty list$"
+        ConfigError, match=r"^rig.yaml:3:9: planes: expected 1 or more items, got an empty list$"
     ):
         load_rig("rig.yaml")
 

@@ -73,7 +73,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ("whole: 1", 'a.yaml:1:1: unknown key "whole"; it belongs in the block "part"'),
         ("parts: one", 'a.yaml:1:8: parts: expected a list, got "one"'),
-        ("parts: []", "a.yaml:1:8: parts: expected a list of items, got an empty list"),
+        ("parts: []", "a.yaml:1:8: parts: expected 1 or more items, got an empty list"),
         ("parts: [{}]", 'a.yaml:1:9: parts.0: missing key "word"'),
         (
             "parts: [{word: third}]",

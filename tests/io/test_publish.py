@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamfuse.clock import UtcLabel
-from streamfuse.core.events import event_of
+from streamfuse.core.pair_record import pair_record
 from streamfuse.errors import OutputError, UsageError
 from streamfuse.frames import Detection, FusedFrame, Image, PairState
 from streamfuse.io.publish import JsonlPublisher, Publisher, open_publisher
@@ -60,7 +60,9 @@ def test_each_frame_is_one_line(tmp_path: Path) -> None:
         for pair_id in range(3):
             publisher.publish(fused(pair_id))
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == [event_of(fused(pair_id), LABEL) for pair_id in range(3)]
+    assert [json.loads(line) for line in lines] == [
+        pair_record(fused(pair_id), LABEL) for pair_id in range(3)
+    ]
 
 
 def test_a_line_is_there_before_publish_returns(tmp_path: Path) -> None:
@@ -98,8 +100,8 @@ def test_capture_time_is_labelled_with_the_clock_of_now(tmp_path: Path) -> None:
     with contextlib.closing(JsonlPublisher(path)) as publisher:
         publisher.publish(frame)
     written = json.loads(path.read_text(encoding="utf-8"))["capture_utc"]
-    assert str(event_of(frame, before)["capture_utc"])[:16] <= written[:16]
-    assert written[:16] <= str(event_of(frame, UtcLabel.read())["capture_utc"])[:16]
+    assert str(pair_record(frame, before)["capture_utc"])[:16] <= written[:16]
+    assert written[:16] <= str(pair_record(frame, UtcLabel.read())["capture_utc"])[:16]
 
 
 def test_a_full_disk_is_one_sentence() -> None:

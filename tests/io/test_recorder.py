@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from streamfuse.clock import UtcLabel
-from streamfuse.core.events import event_of
+from streamfuse.core.pair_record import pair_record
 from streamfuse.errors import MachineError, OutputError
 from streamfuse.frames import Detection, FusedFrame, Image, ImageSpec, PairState, PixelFormat, StreamName
 from streamfuse.io.media import VideoSource
@@ -123,7 +123,7 @@ def test_a_line_is_the_event_of_its_frame(tmp_path: Path) -> None:
     recorder.write(frame)
     recorder.close()
     _, (line,) = index_of(recorder.paths[0])
-    assert line == {"pts_ms": 0.0, **event_of(frame, UTC)}
+    assert line == {"pts_ms": 0.0, **pair_record(frame, UTC)}
     assert line["detections"][0]["class"] == "person"
     assert line["state"] == "visible_only"
 

@@ -84,6 +84,23 @@ def test_an_overwritten_frame_is_not_returned(ring: RingWriter, reader: RingRead
     assert reader.read(0, new, SPEC) is not None
 
 
+def test_images_beside_the_first_one_lie_where_they_were_put(tmp_path: Path) -> None:
+    """One slot holds several images; what does not fit is refused and leaves the slot as it was."""
+    start = 64 * -(-SPEC.nbytes // 64)
+    with (
+        RingWriter.create(tmp_path / "ring", slots=1, slot_nbytes=start + SPEC.nbytes) as ring,
+        RingReader.open(tmp_path / "ring") as reader,
+    ):
+        generation = ring.write(flat(SPEC, 3), 0, beside={start: flat(SPEC, 5)})
+        memory = reader.read_bytes(0, generation, start + SPEC.nbytes)
+        assert memory is not None
+        images = [Image.from_buffer(SPEC, memory[at:]) for at in (0, start)]
+        assert [int(image.planes[0].flat[0]) for image in images] == [3, 5]
+        with pytest.raises(RingError, match="does not fit"):
+            ring.write(flat(SPEC, 4), 0, beside={start + 1: flat(SPEC, 5)})
+        assert reader.read(0, generation, SPEC) is not None
+
+
 def test_a_frame_that_is_being_written_is_not_returned(ring: RingWriter, reader: RingReader) -> None:
     """While a slot is being written its generation is odd and nobody gets its pixels."""
     before = ring.write(flat(SPEC, 1), 0)

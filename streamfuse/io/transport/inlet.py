@@ -33,6 +33,8 @@ class Arrival:
     image: Image
     descriptor: FrameDescriptor
     meta: bytes
+    memory: memoryview
+    """All that was copied of the slot: the image, and what its producer put beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,14 @@ class Inlet(Closing):
         ring_path: where the pixels lie.
         ledger: keeps the counters.
         staging: the memory that images are copied into; without it each is in memory of its own.
+        beside_nbytes: how much to copy of what lies behind the image in its slot.
 
     Raises:
         ValueError: a window outside 1..1024 or a name that a grant cannot carry.
         UsageError: an endpoint of another kind than ``ipc://`` and ``inproc://``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who, where from, how much at a time, and into which memory
         self,
         endpoint: str,
         *,
@@ -74,6 +77,7 @@ class Inlet(Closing):
         ring_path: Path,
         ledger: Ledger | None = None,
         staging: Staging | None = None,
+        beside_nbytes: int = 0,
     ) -> None:
         if not 1 <= window <= WINDOW_MAX:
             raise ValueError(f"window must be within 1..{WINDOW_MAX}, got {window}")
@@ -84,6 +88,7 @@ class Inlet(Closing):
         self._ring_path = ring_path
         self._ring: RingReader | None = None
         self._staging = staging
+        self._beside_nbytes = beside_nbytes
         self._ledger = MemoryLedger() if ledger is None else ledger
         self._last = sum(self.count(word) for word in ("delivered", "overrun", "lost"))
         self._held: deque[int] = deque()
@@ -153,18 +158,19 @@ class Inlet(Closing):
             self._ring.close()
 
     def _take(self, descriptor: FrameDescriptor, meta: bytes) -> Arrival | Overrun:
-        image = self._reader().read(
-            descriptor.slot, descriptor.generation, descriptor.spec, staging=self._staging
+        nbytes = descriptor.spec.nbytes + self._beside_nbytes
+        memory = self._reader().read_bytes(
+            descriptor.slot, descriptor.generation, nbytes, staging=self._staging
         )
         self._skip_to(descriptor.ordinal)
         self._last = descriptor.ordinal
-        if image is None:
+        if memory is None:
             self._add("overrun")
             self._say(self._window)
             return Overrun(descriptor)
         self._held.append(descriptor.ordinal)
         self._add("delivered")
-        return Arrival(image, descriptor, meta)
+        return Arrival(Image.from_buffer(descriptor.spec, memory), descriptor, meta, memory)
 
     def _skip_to(self, ordinal: int) -> None:
         """``ordinal`` comes next: whatever lies between it and the last one is lost."""

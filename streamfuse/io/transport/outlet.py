@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from streamfuse.clock import NS_PER_MS, Clock, SystemClock
 from streamfuse.core.flow import GRANT_REPEAT_NS, Delivery, Outbox
@@ -116,8 +117,12 @@ class Outlet(Closing):
         capture_ns: int,
         arrival_ns: int,
         meta: bytes = b"",
+        beside: Mapping[int, Image] = MappingProxyType({}),
     ) -> int:
         """Put a frame into the ring and send it to whoever has a credit; never blocks.
+
+        ``beside`` are further images of the same moment, by the byte of the slot at which they begin. Where
+        they lie is known to both sides; which of them are there is for ``meta`` to say.
 
         Returns:
             How many older frames it replaced, over all consumers.
@@ -134,7 +139,7 @@ class Outlet(Closing):
         slot = self._pool.acquire(self._slots(guests=True), needed)
         parcel = Parcel(
             slot=slot,
-            generation=self._write(image, slot),
+            generation=self._write(image, slot, beside),
             seq=seq,
             pts_ns=pts_ns,
             capture_ns=capture_ns,
@@ -201,9 +206,9 @@ class Outlet(Closing):
             return True
         return self._outbox.has_room() and self._pool.has_free(needed)
 
-    def _write(self, image: Image | Fill, slot: int) -> int:
+    def _write(self, image: Image | Fill, slot: int, beside: Mapping[int, Image]) -> int:
         if isinstance(image, Image):
-            return self._ring.write(image, slot)
+            return self._ring.write(image, slot, beside=beside)
         with self._ring.view(slot, image.spec) as target:
             image.write(target)
         return self._ring.generation(slot)

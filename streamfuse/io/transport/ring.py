@@ -24,8 +24,9 @@ import mmap
 import os
 import secrets
 import struct
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -154,16 +155,26 @@ class RingWriter(_Ring):
             ring.close()
         return cls.create(path, slots=slots, slot_nbytes=slot_nbytes, replace=True)
 
-    def write(self, image: Image, slot: int) -> int:
+    def write(self, image: Image, slot: int, *, beside: Mapping[int, Image] = MappingProxyType({})) -> int:
         """Copy ``image`` into a slot; returns the generation to put into its descriptor.
 
+        Args:
+            image: lies at the start of the slot.
+            slot: which one.
+            beside: further images, by the byte of the slot at which they begin.
+
         Raises:
-            RingError: the image does not fit, or there is no such slot.
+            RingError: an image does not fit, or there is no such slot.
         """
         target = self._image(slot, image.spec)
+        for start, other in beside.items():
+            if start + other.spec.nbytes > self.slot_nbytes:
+                raise RingError(f"{self.path}: {other} at byte {start} does not fit into {self.slot_nbytes}")
         generation = self._begin(slot)
         for there, plane in zip(target.planes, image.planes, strict=True):
             np.copyto(there, plane)
+        for start, other in beside.items():
+            other.copy_into(self._pixels(slot)[start:])
         self._words[self._word(slot)] = generation
         return generation
 
@@ -239,7 +250,13 @@ class RingReader(_Ring):
 
         None when the slot no longer holds ``generation``, or never could: the frame was overwritten.
         """
-        nbytes = spec.nbytes
+        memory = self.read_bytes(slot, generation, spec.nbytes, staging=staging)
+        return None if memory is None else Image.from_buffer(spec, memory)
+
+    def read_bytes(
+        self, slot: int, generation: int, nbytes: int, *, staging: Staging | None = None
+    ) -> memoryview | None:
+        """As :meth:`read`, for all images of a slot at once: its first ``nbytes`` bytes."""
         if slot >= self.slots or nbytes > self.slot_nbytes:
             return None  # a descriptor of another ring that was here before
         if generation % 2 or self.generation(slot) != generation:
@@ -249,7 +266,7 @@ class RingReader(_Ring):
         np.copyto(samples, self._samples[slot][:nbytes])  # all planes at once, and other threads go on
         if self.generation(slot) != generation:
             return None
-        return Image.from_buffer(spec, memory)
+        return memory
 
     def close(self) -> None:
         """Unmap the segment; the file stays."""

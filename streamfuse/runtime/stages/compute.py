@@ -18,7 +18,7 @@ from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.config.rig import load_rig
 from streamfuse.engine.fusion import FusionEngine, Mode
 from streamfuse.engine.video import VideoFusion
-from streamfuse.frames import ColorRange, Detection, FramePair, Image, ImageSpec, PixelFormat
+from streamfuse.frames import ColorRange, Detection, FramePair, Image, ImageSpec, Layer, PixelFormat
 from streamfuse.geometry.gray import gray8
 from streamfuse.geometry.warp import Registration
 from streamfuse.runtime.plan import Plan
@@ -34,6 +34,8 @@ class Computed:
     pair: FramePair
     image: Image
     detections: tuple[Detection, ...]
+    layers: Mapping[Layer, Image]
+    """What was fused, as far as a sink asks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,6 +64,7 @@ class Compute:
         self._infrared = Infrared(plan.config.sources.infrared)
         self._blank = _blank(plan.visible.spec)
         self._clock = clock
+        self._wanted = tuple(plan.layers)
         self.batch = min(fusion.batch, self.engine.useful_batch or fusion.batch)
         """Pairs to take at once: more than the device gains by would only come out later."""
         self._video.warm_up(plan.visible.spec, batch=self.batch)
@@ -86,10 +89,20 @@ class Compute:
             ]
             took.lap("tasks")
         done = [
-            Computed(pair=pair, image=image, detections=detections)
-            for pair, image, detections in zip(pairs, images, found, strict=True)
+            Computed(pair=pair, image=image, detections=detections, layers=self._layers(pair, source[1]))
+            for pair, source, image, detections in zip(pairs, sources, images, found, strict=True)
         ]
         return ComputedBatch(done=done, took_ms=took.laps_ms)
+
+    def _layers(self, pair: FramePair, registered: Image | None) -> dict[Layer, Image]:
+        images = {}
+        if registered is not None:
+            images[Layer.INFRARED] = Image.from_gray(gray8(registered))
+        if pair.visible is not None:
+            images[Layer.VISIBLE] = pair.visible.image
+        if pair.infrared is not None:
+            images[Layer.RAW_INFRARED] = pair.infrared.image
+        return {layer: images[layer] for layer in self._wanted if layer in images}
 
     def _registered(self, pair: FramePair) -> tuple[Image, Image | None]:
         if pair.infrared is None:

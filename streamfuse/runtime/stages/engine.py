@@ -15,8 +15,8 @@ from typing import Final
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcFollower
 from streamfuse.config.rig import load_rig
-from streamfuse.core.events import event_of
 from streamfuse.core.flow import Delivery, Outbox
+from streamfuse.core.pair_record import pair_record
 from streamfuse.core.pairing import OnMissing, PairingMode, PairingPolicy
 from streamfuse.core.wire import Channel, EndOfStream, EndReason
 from streamfuse.engine.pinned import pinned_memory
@@ -140,6 +140,7 @@ class _Engine:
             meter=self._meter,
         )
         self._utc = UtcFollower(on_step=lambda text: context.link.send("log", text=text))
+        self._layers = context.plan.layers
         self._computed: deque[Computed] = deque()
         self._owed = dict.fromkeys(StreamName, 0)
         self._ended: set[StreamName] = set()
@@ -292,7 +293,8 @@ class _Engine:
             pts_ns=pair.base.pts_ns,
             capture_ns=fused.capture_ns,
             arrival_ns=now_ns,
-            meta=json.dumps(event_of(fused, self._utc)).encode(),
+            meta=json.dumps({**pair_record(fused, self._utc), "layers": list(done.layers)}).encode(),
+            beside={self._layers[layer][0]: image for layer, image in done.layers.items()},
         )
         self._meter.emitted(pair, now_ns)
 

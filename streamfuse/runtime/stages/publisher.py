@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 
 from streamfuse.clock import UtcFollower
+from streamfuse.config.outputs import JsonlSink
 from streamfuse.frames import FusedFrame
 from streamfuse.io.publish import open_publisher
 from streamfuse.runtime.context import Context
@@ -20,11 +21,13 @@ def run(context: Context) -> None:
         publishers = [
             stack.enter_context(closing(open_publisher(sink.kind, sink.path, utc=utc)))
             for sink in context.plan.config.publish
+            if isinstance(sink, JsonlSink)
         ]
 
-        def publish(frame: FusedFrame) -> None:
+        def publish(frame: FusedFrame) -> bool:
             utc.follow(context.clock.now_ns())
             for publisher in publishers:
                 publisher.publish(frame)
+            return True
 
         consume(context, publish)

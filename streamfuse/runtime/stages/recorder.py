@@ -34,13 +34,14 @@ def run(context: Context) -> None:
     )
     told = 0
 
-    def write(frame: FusedFrame) -> None:
+    def write(frame: FusedFrame) -> bool:
         nonlocal told
         utc.follow(context.clock.now_ns())
         recorder.write(dataclasses.replace(frame, image=dress(frame)))
         for path in recorder.paths[told:]:
             context.link.send("recording", path=str(path))
         told = len(recorder.paths)
+        return True
 
     with closing(recorder):
         consume(context, write)

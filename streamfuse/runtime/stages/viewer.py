@@ -16,8 +16,6 @@ from streamfuse.runtime.stages.sink import consume
 
 __all__ = ["run"]
 
-_WINDOW = 1
-"""A viewer wants the newest frame, not a queue of older ones."""
 _JPEG_QUALITY = 80
 
 
@@ -31,7 +29,7 @@ def run(context: Context) -> None:
     with closing(WebViewer(host, port)) as viewer:
         viewer.start()
 
-        def show(frame: FusedFrame) -> None:
+        def show(frame: FusedFrame) -> bool:
             now_ns = context.clock.now_ns()
             rate.tick(now_ns)
             rgb = draw_overlay(image_to_rgb(frame.image), frame.detections)
@@ -49,4 +47,6 @@ def run(context: Context) -> None:
                 },
             )
 
-        consume(context, show, window=_WINDOW)
+            return True
+
+        consume(context, show)

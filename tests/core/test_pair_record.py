@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcLabel
-from streamfuse.core.events import EVENT_SCHEMA, detection_of, event_of
-from streamfuse.frames import Detection, FusedFrame, Image, PairState, Temperature
+from streamfuse.core.pair_record import PAIR_SCHEMA, detection_of, event_of, pair_record
+from streamfuse.frames import Detection, Event, EventPhase, FusedFrame, Image, PairState, Temperature
 
 UTC_NS = int(datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC).timestamp()) * NS_PER_S
 LABEL = UtcLabel(monotonic_ns=5 * NS_PER_S, utc_ns=UTC_NS)
@@ -59,9 +60,9 @@ detections = st.builds(
 def test_a_matched_frame_gives_every_key() -> None:
     """The record of a matched frame tells its pair, times, frames and detections in JSON's own types."""
     car = Detection(box_xyxy=(1.234, 2.0, 3.456, 4.0), class_id=2, class_name="car", confidence=0.87654)
-    record = event_of(fused(car, capture_ns=6 * NS_PER_S, skew_ms=-3.14159, age_ms=3.14159), LABEL)
+    record = pair_record(fused(car, capture_ns=6 * NS_PER_S, skew_ms=-3.14159, age_ms=3.14159), LABEL)
     assert record == {
-        "schema": EVENT_SCHEMA,
+        "schema": PAIR_SCHEMA,
         "pair_id": 7,
         "capture_utc": "2026-03-02T00:00:00.000Z",
         "capture_ns": 6_000_000_000,
@@ -81,12 +82,13 @@ def test_a_matched_frame_gives_every_key() -> None:
                 "temperature_c": None,
             }
         ],
+        "events": [],
     }
 
 
 def test_what_a_frame_lacks_is_none() -> None:
     """Without an infrared frame its number, age and the skew are None, not 0."""
-    record = event_of(fused(), LABEL)
+    record = pair_record(fused(), LABEL)
     assert [record[key] for key in ("skew_ms", "infrared_age_ms", "infrared_seq")] == [None, None, None]
     assert record["detections"] == []
 
@@ -102,7 +104,7 @@ def test_what_a_frame_lacks_is_none() -> None:
 )
 def test_utc_is_labelled_to_the_millisecond(after_label_ns: int, label: str) -> None:
     """The label is ISO 8601 in UTC with milliseconds, rounded down, also before the label was read."""
-    record = event_of(fused(capture_ns=LABEL.monotonic_ns + after_label_ns), LABEL)
+    record = pair_record(fused(capture_ns=LABEL.monotonic_ns + after_label_ns), LABEL)
     assert record["capture_utc"] == label
 
 
@@ -118,7 +120,7 @@ def test_numpy_numbers_of_a_detector_become_json() -> None:
         track_id=number,
         mask_rle=(number, number),
     )
-    (entry,) = json.loads(json.dumps(event_of(fused(found), LABEL)))["detections"]
+    (entry,) = json.loads(json.dumps(pair_record(fused(found), LABEL)))["detections"]
     assert (entry["box"], entry["confidence"]) == ([1.5] * 4, 0.5)
     assert (entry["class_id"], entry["track_id"], entry["mask"]) == (9, 9, [9, 9])
 
@@ -129,23 +131,34 @@ def test_a_temperature_is_written_in_hundredths_and_read_back() -> None:
     person = Detection(
         box_xyxy=(0, 0, 2, 2), class_id=0, class_name="person", confidence=0.5, temperature_c=heat
     )
-    (entry,) = json.loads(json.dumps(event_of(fused(person), LABEL)))["detections"]
+    (entry,) = json.loads(json.dumps(pair_record(fused(person), LABEL)))["detections"]
     assert entry["temperature_c"] == {"min": 20.13, "mean": 30.0, "max": 36.44}
     assert detection_of(entry).temperature_c == Temperature(min_c=20.13, mean_c=30.0, max_c=36.44)
     del entry["temperature_c"]
     assert detection_of(entry).temperature_c is None
 
 
+def test_an_event_is_read_back_as_it_was_written() -> None:
+    """What a rule says of a frame survives the way through JSON, with its beginning in both clocks."""
+    event = Event(id="gate-7", rule="gate", phase=EventPhase.BEGUN, began_ns=LABEL.monotonic_ns, objects=2)
+    record = pair_record(dataclasses.replace(fused(), events=(event,)), LABEL)
+    (entry,) = json.loads(json.dumps(record))["events"]
+    assert entry["began_utc"] == "2026-03-01T23:59:59.000Z"
+    assert event_of(entry) == event
+    with pytest.raises(ValueError, match="'phase'"):
+        event_of({key: value for key, value in entry.items() if key != "phase"})
+
+
 @given(detections)
 def test_a_detection_survives_the_way_through_json(detection: Detection) -> None:
     """Read back, a detection equals the one written but for the rounding; written again, nothing changes."""
-    written = json.loads(json.dumps(event_of(fused(detection), LABEL)))["detections"][0]
+    written = json.loads(json.dumps(pair_record(fused(detection), LABEL)))["detections"][0]
     back = detection_of(written)
     assert (back.class_id, back.class_name) == (detection.class_id, detection.class_name)
     assert (back.track_id, back.mask_rle) == (detection.track_id, detection.mask_rle)
     assert back.confidence == pytest.approx(detection.confidence, abs=0.5001e-4)
     assert back.box_xyxy == pytest.approx(detection.box_xyxy, abs=0.5001e-2)
-    assert json.loads(json.dumps(event_of(fused(back), LABEL)))["detections"][0] == written
+    assert json.loads(json.dumps(pair_record(fused(back), LABEL)))["detections"][0] == written
 
 
 @pytest.mark.parametrize(

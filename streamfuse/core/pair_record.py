@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streamfuse.clock import NS_PER_MS, Utc
-from streamfuse.frames import Detection, FusedFrame, Temperature
+from streamfuse.frames import Detection, Event, EventPhase, FusedFrame, Temperature
 
-__all__ = ["EVENT_SCHEMA", "detection_of", "event_of"]
+__all__ = ["PAIR_SCHEMA", "detection_of", "event_of", "pair_record"]
 
-EVENT_SCHEMA = 1
+PAIR_SCHEMA = 1
 """Version of the record; it rises when a key changes its meaning or goes, not when one is added."""
 
 _MS_DIGITS = 3
@@ -26,18 +26,19 @@ _CELSIUS_DIGITS = 2
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def event_of(frame: FusedFrame, utc: Utc) -> dict[str, object]:
+def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
     """The record of one fused frame, without its pixels.
 
     Keys: ``schema``, ``pair_id``, ``capture_utc`` (ISO 8601 with milliseconds and ``Z``, rounded
     down), ``capture_ns`` (monotonic), ``state``, ``skew_ms``, ``infrared_age_ms``, ``visible_seq``,
-    ``infrared_seq``, ``detections``. What the frame does not have is None. A detection has
+    ``infrared_seq``, ``detections``, ``events``. What the frame does not have is None. A detection has
     ``class``, ``class_id``, ``confidence`` (0..1), ``box`` (left, top, right, bottom in pixels of
     the fused image), ``track_id``, ``mask`` (run lengths, as in :class:`~streamfuse.frames.Detection`) and
-    ``temperature_c`` (``min``, ``mean`` and ``max`` in °C within its mask, or else its box).
+    ``temperature_c`` (``min``, ``mean`` and ``max`` in °C within its mask, or else its box). An event has
+    ``id``, ``rule``, ``phase`` (begun, going, ended), ``began_utc``, ``began_ns`` and ``objects``.
     """
     return {
-        "schema": EVENT_SCHEMA,
+        "schema": PAIR_SCHEMA,
         "pair_id": frame.pair_id,
         "capture_utc": _iso_utc(utc.utc_of(frame.capture_ns)),
         "capture_ns": frame.capture_ns,
@@ -47,6 +48,7 @@ def event_of(frame: FusedFrame, utc: Utc) -> dict[str, object]:
         "visible_seq": frame.visible_seq,
         "infrared_seq": frame.infrared_seq,
         "detections": [_record_of(detection) for detection in frame.detections],
+        "events": [_event_record(event, utc) for event in frame.events],
     }
 
 
@@ -73,6 +75,35 @@ def detection_of(record: Mapping[str, Any]) -> Detection:
         raise ValueError(f"a detection needs the key {error}, got only {sorted(record)}") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"a detection cannot be read from {dict(record)}: {error}") from error
+
+
+def event_of(record: Mapping[str, Any]) -> Event:
+    """The event that one entry of a record's ``events`` describes.
+
+    Raises:
+        ValueError: a key is missing or its value cannot be what the key means.
+    """
+    try:
+        return Event(
+            id=str(record["id"]),
+            rule=str(record["rule"]),
+            phase=EventPhase(record["phase"]),
+            began_ns=int(record["began_ns"]),
+            objects=int(record["objects"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"an event cannot be read from {dict(record)}: {error}") from error
+
+
+def _event_record(event: Event, utc: Utc) -> dict[str, object]:
+    return {
+        "id": event.id,
+        "rule": event.rule,
+        "phase": event.phase.value,
+        "began_utc": _iso_utc(utc.utc_of(event.began_ns)),
+        "began_ns": event.began_ns,
+        "objects": event.objects,
+    }
 
 
 def _record_of(detection: Detection) -> dict[str, object]:
