@@ -1,10 +1,12 @@
-"""What breaks, and how long until it works again: runs every test marked ``fault`` and makes a table of them.
+"""What breaks, and how long until it works again: runs every test marked ``fault`` and makes tables of them.
 
     python benchmarks/faults.py
     python benchmarks/faults.py --report tests.xml     # of a `pytest --junitxml=tests.xml` that has been run
 
 The tests say what they break, what they promise and what they measured (``record_property``: ``fault``,
-``promise``, ``recovery_s``); a fault whose test was skipped or failed is in the table, too, as such.
+``promise``, ``recovery_s``), and with ``room`` in which table they stand: ``capture`` (``faults.md``, the
+default) or ``operations`` (``faults-operations.md``). A fault whose test was skipped or failed is there too,
+as such.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from _common import markdown_table, run, write_results
 from streamfuse.errors import PromiseError
 
 ROOT = Path(__file__).parents[1]
+CAPTURE = "capture"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +40,12 @@ class Fault:
     outcome: str
     """``survived``, ``failed`` or ``not run``."""
     test: str
+    room: str = CAPTURE
+    """Which table it stands in."""
 
 
 def main() -> None:
-    """Run the tests, write ``faults.md`` and ``faults.json``."""
+    """Run the tests, write a table and its data for each room."""
     arguments = _parser().parse_args()
     if arguments.report is not None:
         faults = [fault for fault in read_report(arguments.report) if fault.promise or fault.recovery_s]
@@ -60,8 +65,11 @@ def main() -> None:
 
 
 def _write(folder: Path, faults: list[Fault], commands: list[str]) -> None:
-    account = {"commands": commands, "faults": [asdict(fault) for fault in faults]}
-    write_results(folder, "faults", account=account, text=table(faults))
+    for room in sorted({fault.room for fault in faults}):
+        here = [fault for fault in faults if fault.room == room]
+        account = {"commands": commands, "faults": [asdict(fault) for fault in here]}
+        name = "faults" if room == CAPTURE else f"faults-{room}"
+        write_results(folder, name, account=account, text=table(here))
 
 
 def read_report(report: Path) -> list[Fault]:
@@ -93,6 +101,7 @@ def _fault(what: str, cases: list[ET.Element]) -> Fault:
         promise="; ".join(promises),
         recovery_s=tuple(float(value) for case in cases for value in _properties(case, "recovery_s")),
         outcome=outcome,
+        room=_property(cases[0], "room") or CAPTURE,
         test=", ".join(dict.fromkeys(str(case.get("classname")) for case in cases)),
     )
 

@@ -29,6 +29,7 @@ def test_server(record_property):
     pytest.skip("no server here")
 
 def test_disk(record_property):
+    record_property("room", "operations")
     record_property("fault", "disk full")
     assert False
 """
@@ -56,5 +57,7 @@ def test_each_fault_is_a_row_with_its_outcome_and_times(faults: ModuleType, tmp_
         "server gone": "not run",
         "disk full": "failed",
     }
+    assert {fault.room for fault in rows.values()} == {"capture", "operations"}
+    assert rows["disk full"].room == "operations"
     assert sorted(rows["camera gone"].recovery_s) == [0.5, 1.5, 2.5]  # pytest-randomly may be on
     assert "| camera gone | back within 3 s | survived | 1.50 | 2.50 | 3 |" in faults.table([*rows.values()])
