@@ -11,7 +11,7 @@ import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +72,19 @@ class TaskRunner:
         """Names of all objects that the networks can find."""
         return frozenset(name for network in self._networks for name in network.model.names.values())
 
+    def looks_at(self, pair_id: int) -> bool:
+        """Whether any network runs on this pair, or all leave it out."""
+        return any(pair_id % network.every == 0 for network in self._networks)
+
+    def set_confidence(self, tasks: Tasks) -> None:
+        """From the next call of :meth:`run` on use these confidences; the networks stay what they are."""
+        wanted = {"detect": tasks.detect, "segment": tasks.segment}
+        confidences = {kind: task.confidence for kind, task in wanted.items() if task is not None}
+        self._networks = tuple(
+            replace(network, confidence=confidences.get(network.kind, network.confidence))
+            for network in self._networks
+        )
+
     def run(self, images: Sequence[Rgb], *, pair_ids: Sequence[int]) -> list[tuple[Detection, ...]]:
         """What is in each image, the objects of all tasks one after the other.
 
@@ -95,6 +108,8 @@ class TaskRunner:
 class _Network:
     """One YOLO network with the settings of its task."""
 
+    kind: str
+    """``detect`` or ``segment``."""
     model: Any
     device: torch.device
     confidence: float
@@ -142,7 +157,9 @@ def _load(kind: str, task: Task) -> _Network:
         if model.task != kind:
             raise WeightsError(f"{where}: made for the task {model.task}; expected weights for {kind}")
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = _Network(model=model, device=device, confidence=task.confidence, every=task.every)
+        network = _Network(
+            kind=kind, model=model, device=device, confidence=task.confidence, every=task.every
+        )
         network.run([_WARM_UP])
     return network
 

@@ -128,6 +128,23 @@ def test_confidence_is_the_threshold(detector: TaskRunner) -> None:
     assert _with(detector, confidence=0.51).run([_picture()], pair_ids=[0]) == [()]
 
 
+def test_the_confidence_can_change_between_calls(weights: dict[str, str]) -> None:
+    """A threshold set anew holds from the next call on; a task that is not named keeps its own."""
+    path = weights["yolov8n"]
+    runner = _runner(detect=Detect(weights=path))
+    assert runner.run([_picture()], pair_ids=[0]) != [()]
+    runner.set_confidence(Tasks(detect=Detect(weights=path, confidence=0.51)))
+    assert runner.run([_picture()], pair_ids=[0]) == [()]
+    runner.set_confidence(Tasks())
+    assert runner.run([_picture()], pair_ids=[0]) == [()]
+
+
+def test_a_pair_that_no_network_looks_at_is_known(detector: TaskRunner) -> None:
+    """Whoever asks what is missing from a picture has to know whether anybody looked."""
+    runner = TaskRunner([*_with(detector, every=2)._networks, *_with(detector, every=3)._networks])
+    assert [runner.looks_at(pair_id) for pair_id in range(6)] == [True, False, True, True, True, False]
+
+
 def test_every_looks_at_multiples_of_its_number(detector: TaskRunner) -> None:
     """The pairs between carry no objects, wherever the batches are cut."""
     runner = _with(detector, every=3)

@@ -23,6 +23,7 @@ from streamfuse.geometry.gray import gray8
 from streamfuse.geometry.warp import Registration
 from streamfuse.runtime.plan import Plan
 from streamfuse.runtime.stages.infrared import Infrared
+from streamfuse.runtime.stages.looking import open_looking
 
 __all__ = ["Compute", "ComputeThread", "Computed", "ComputedBatch"]
 
@@ -60,7 +61,7 @@ class Compute:
             visible_size_wh=plan.visible.spec.size_wh,
             infrared_size_wh=plan.infrared.spec.size_wh,
         )
-        self._detect = _detector(plan)
+        self.looking = open_looking(plan.config)
         self._infrared = Infrared(plan.config.sources.infrared)
         self._blank = _blank(plan.visible.spec)
         self._clock = clock
@@ -81,8 +82,8 @@ class Compute:
         images = self._video.fuse(sources, [pair.base.capture_ns for pair in pairs])
         took.lap("fuse")
         found: Sequence[tuple[Detection, ...]] = [() for _ in images]
-        if self._detect is not None:
-            found = self._detect(images, [pair.pair_id for pair in pairs])
+        if self.looking is not None:
+            found = self.looking.find(images, [pair.pair_id for pair in pairs])
             found = [
                 self._infrared.measured(detections, pair.infrared, self._registration)
                 for detections, pair in zip(found, pairs, strict=True)
@@ -112,22 +113,6 @@ class Compute:
         if pair.visible is None:
             return _painted(self._blank, self._registration.apply(infrared, self._blank)), None
         return pair.visible.image, self._registration.apply(infrared, pair.visible.image)
-
-
-Detect = Callable[[Sequence[Image], Sequence[int]], Sequence[tuple[Detection, ...]]]
-
-
-def _detector(plan: Plan) -> Detect | None:
-    """What finds objects in fused images, given their pair ids; None where no task is configured."""
-    tasks = plan.config.tasks
-    if tasks is None:
-        return None
-    # YOLO's libraries take seconds to load; a pipeline without tasks does not wait for them.
-    from streamfuse.core.convert import image_to_rgb  # noqa: PLC0415 - see above
-    from streamfuse.engine.tasks import TaskRunner  # noqa: PLC0415
-
-    runner = TaskRunner.load(tasks)
-    return lambda images, pair_ids: runner.run([image_to_rgb(image) for image in images], pair_ids=pair_ids)
 
 
 class _StopWatch:

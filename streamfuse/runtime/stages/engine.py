@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Final
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcFollower
@@ -33,6 +34,7 @@ from streamfuse.runtime.stages.alignment import Alignment
 from streamfuse.runtime.stages.compute import Compute, Computed, ComputedBatch, ComputeThread
 from streamfuse.runtime.stages.desk import Desk
 from streamfuse.runtime.stages.joining import wait_for_consumers
+from streamfuse.runtime.stages.looking import EventWatch
 from streamfuse.runtime.stages.meter import Meter
 
 __all__ = ["run"]
@@ -54,7 +56,7 @@ def run(context: Context) -> None:
         outlet = stack.enter_context(_outlet(context, stack))
         allocate = pinned_memory if compute.engine.backend == "torch-cuda" else plain_memory
         inlets = {stream: stack.enter_context(_inlet(context, stream, allocate)) for stream in StreamName}
-        engine = _Engine(context, thread, batch=compute.batch, inlets=inlets, outlet=outlet)
+        engine = _Engine(context, thread, compute, inlets=inlets, outlet=outlet)
         wait_for_consumers(context, outlet)
         context.link.send("ready", backend=compute.engine.backend, device=compute.engine.device)
         engine.loop(waker)
@@ -113,8 +115,8 @@ class _Engine:
         self,
         context: Context,
         thread: ComputeThread,
+        compute: Compute,
         *,
-        batch: int,
         inlets: Mapping[StreamName, Inlet],
         outlet: Outlet,
     ) -> None:
@@ -134,12 +136,13 @@ class _Engine:
         )
         self._desk = Desk(
             policy,
-            max_batch=batch,
+            max_batch=compute.batch,
             max_delay_ms=context.plan.config.fusion.max_delay_ms,
             board=context.board,
             meter=self._meter,
         )
         self._utc = UtcFollower(on_step=lambda text: context.link.send("log", text=text))
+        self._events = EventWatch(context.plan.config, utc=self._utc, looking=compute.looking)
         self._layers = context.plan.layers
         self._computed: deque[Computed] = deque()
         self._owed = dict.fromkeys(StreamName, 0)
@@ -164,6 +167,8 @@ class _Engine:
             self._give_credit()
             self._desk.note_held()
             self._utc.follow(self._clock.now_ns())
+            if (config := self._context.fresh_config()) is not None:
+                self._events.reload(config, lambda text: self._context.link.send("log", text=text))
             if self._meter.is_due(self._clock.now_ns()):
                 self._tell()
 
@@ -284,6 +289,7 @@ class _Engine:
             infrared_seq=pair.infrared.seq if pair.infrared else None,
             detections=done.detections,
         )
+        fused = replace(fused, events=self._events.see(fused))
         # Counted before it is handed on: a crash in between loses a picture, never the balance.
         self._desk.emitted(pair)
         self._board.add(c.DETECTIONS, len(done.detections))
