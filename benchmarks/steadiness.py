@@ -37,8 +37,8 @@ from streamfuse.engine.backends.base import cpu_computes_bfloat16
 from streamfuse.engine.weights import WeightsFile, load_network, resolve
 from streamfuse.frames import Image, StreamName
 from streamfuse.geometry.gray import gray8
-from streamfuse.io.encode import VideoWriter
 from streamfuse.io.media import VideoSource
+from streamfuse.io.video.writer import VideoWriter
 from streamfuse.metrics.temporal import TemporalMeter, TemporalReport
 from streamfuse.nets.color import reference_postprocess, rgb_to_ycrcb, ycrcb_to_rgb
 

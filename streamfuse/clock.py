@@ -11,16 +11,39 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-__all__ = ["NS_PER_MS", "NS_PER_S", "Clock", "SystemClock", "Utc", "UtcFollower", "UtcLabel"]
+__all__ = [
+    "NS_PER_MS",
+    "NS_PER_S",
+    "Clock",
+    "SystemClock",
+    "Utc",
+    "UtcFollower",
+    "UtcLabel",
+    "utc_datetime",
+    "utc_text",
+]
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
+_UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _TOGETHER_NS: Final = NS_PER_MS // 10
 """Two clocks that are read within this time are read at the same moment."""
 _ATTEMPTS: Final = 5
+
+
+def utc_datetime(utc_ns: int) -> datetime:
+    """Nanoseconds since 1970 as a moment, rounded down to milliseconds."""
+    return _UNIX_EPOCH + timedelta(milliseconds=utc_ns // NS_PER_MS)
+
+
+def utc_text(utc_ns: int) -> str:
+    """Nanoseconds since 1970 in ISO 8601, rounded down to milliseconds: ``2026-11-22T06:53:30.125Z``."""
+    return utc_datetime(utc_ns).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 class Clock(Protocol):

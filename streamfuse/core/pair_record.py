@@ -8,13 +8,12 @@ temperatures to 0.01 °C.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streamfuse.clock import NS_PER_MS, Utc
+from streamfuse.clock import Utc, utc_text
 from streamfuse.frames import Detection, Event, EventPhase, FusedFrame, Temperature
 
-__all__ = ["PAIR_SCHEMA", "detection_of", "event_of", "pair_record"]
+__all__ = ["PAIR_SCHEMA", "detection_of", "event_of", "event_record", "pair_record"]
 
 PAIR_SCHEMA = 1
 """Version of the record; it rises when a key changes its meaning or goes, not when one is added."""
@@ -23,7 +22,6 @@ _MS_DIGITS = 3
 _BOX_DIGITS = 2
 _CONFIDENCE_DIGITS = 4
 _CELSIUS_DIGITS = 2
-_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
@@ -40,7 +38,7 @@ def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
     return {
         "schema": PAIR_SCHEMA,
         "pair_id": frame.pair_id,
-        "capture_utc": _iso_utc(utc.utc_of(frame.capture_ns)),
+        "capture_utc": utc_text(utc.utc_of(frame.capture_ns)),
         "capture_ns": frame.capture_ns,
         "state": frame.state.value,
         "skew_ms": _rounded_ms(frame.skew_ms),
@@ -48,7 +46,7 @@ def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
         "visible_seq": frame.visible_seq,
         "infrared_seq": frame.infrared_seq,
         "detections": [_record_of(detection) for detection in frame.detections],
-        "events": [_event_record(event, utc) for event in frame.events],
+        "events": [event_record(event, utc) for event in frame.events],
     }
 
 
@@ -95,12 +93,13 @@ def event_of(record: Mapping[str, Any]) -> Event:
         raise ValueError(f"an event cannot be read from {dict(record)}: {error}") from error
 
 
-def _event_record(event: Event, utc: Utc) -> dict[str, object]:
+def event_record(event: Event, utc: Utc) -> dict[str, object]:
+    """One entry of a record's ``events``."""
     return {
         "id": event.id,
         "rule": event.rule,
         "phase": event.phase.value,
-        "began_utc": _iso_utc(utc.utc_of(event.began_ns)),
+        "began_utc": utc_text(utc.utc_of(event.began_ns)),
         "began_ns": event.began_ns,
         "objects": event.objects,
     }
@@ -131,8 +130,3 @@ def _temperature_of(record: Mapping[str, Any]) -> Temperature:
 
 def _rounded_ms(value_ms: float | None) -> float | None:
     return None if value_ms is None else round(float(value_ms), _MS_DIGITS)
-
-
-def _iso_utc(utc_ns: int) -> str:
-    moment = _UNIX_EPOCH + timedelta(milliseconds=utc_ns // NS_PER_MS)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

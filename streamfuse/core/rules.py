@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from streamfuse.clock import NS_PER_MS, NS_PER_S, Utc
+from streamfuse.clock import NS_PER_S, Utc, utc_datetime
 from streamfuse.config.outputs import EventRule
 from streamfuse.frames import Detection, Event, EventPhase
 
@@ -24,7 +23,6 @@ __all__ = ["RuleWatch", "counts", "in_zone"]
 
 _BLIND_S: Final = 5.0
 """After so long without a picture (or ``gap_s``, if longer) what is seen is not taken for the same."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Point = tuple[float, float]
 
@@ -85,7 +83,7 @@ class RuleWatch:
 
     def _id(self, each: _Watched, pair_id: int) -> str:
         assert each.first_ns is not None  # it has been seen, or would not begin
-        moment = _EPOCH + timedelta(milliseconds=self._utc.utc_of(each.first_ns) // NS_PER_MS)
+        moment = utc_datetime(self._utc.utc_of(each.first_ns))
         return f"{moment:%Y%m%dT%H%M%SZ}-{each.rule.name}-{pair_id}"
 
 

@@ -40,6 +40,7 @@ class VideoSource:
         self._taken = 0
         self._last_pts_ns: int | None = None
         self._ended = False
+        self._start_ns = 0
         self._pictures = GoodPictures(self._path, self._label)
         try:
             self._first = self._pictures.next()
@@ -52,6 +53,11 @@ class VideoSource:
     def info(self) -> SourceInfo:
         """Spec and rate; ``frame_count`` where the container has an index of all its frames."""
         return self._info
+
+    @property
+    def start_ns(self) -> int:
+        """Time of the first frame on the file's own timeline, in nanoseconds; it counts as 0 here."""
+        return self._start_ns
 
     def read(self) -> SourceFrame | None:
         """The next good frame, or None at the end.
@@ -121,6 +127,7 @@ class VideoSource:
                 f"write it upright first (ffmpeg -i {self._path.name} -crf 12 out.mp4)"
             )
         spec = self._spec(self._first)
+        self._start_ns = round(self._pictures.start_pts * (self._first.time_base or 0) * NS_PER_S)
         return SourceInfo(
             spec=spec, fps=self._pictures.fps, frame_count=self._pictures.promised_count, live=False
         )
@@ -156,7 +163,7 @@ class VideoSource:
         if pictures.damaged or (count is not None and self._taken < count):
             return f"ends after {self._taken} {frames}, the file is cut short"
         period_s = 1 / self._info.fps
-        end_s = (self._last_pts_ns or 0) / NS_PER_S + period_s
+        end_s = (self._start_ns + (self._last_pts_ns or 0)) / NS_PER_S + period_s
         # Tolerant by more than a period: the last frame of a variable rate may be a long one.
         if pictures.promised_s is not None and end_s + 1.5 * period_s < pictures.promised_s:
             return f"ends after {end_s:.2f} of {pictures.promised_s:.2f} s, the file is cut short"

@@ -1,18 +1,18 @@
 """A recording of our own, played again with the capture times of its index.
 
-``recording://FOLDER`` names a folder that :class:`~streamfuse.io.recorder.Recorder` wrote; with
-``?pipeline=NAME`` only the segments of that pipeline, where the folder holds several. What a crash
-left is played as far as it goes, and told at the end.
+``recording://FOLDER`` names a folder that a pipeline recorded into. ``?stream=`` chooses what is played
+(fused, visible, infrared or raw_infrared), ``?pipeline=NAME`` whose, where the folder holds several.
+All streams of a recording start at its first pair and come with the capture times of their pairs, so a
+recorded visible and infrared stream make the same pairs again. What is still being written is left out;
+what a crash left is played as far as it goes, and told at the end.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S
@@ -20,31 +20,37 @@ from streamfuse.config.sources import SourceConfig
 from streamfuse.core.clockfit import Stamp, TimeSource
 from streamfuse.errors import SourceError, SourceTruncatedError, UsageError
 from streamfuse.frames import StreamName
+from streamfuse.io.index import SAME_NS, Index, lines_with, read_index
 from streamfuse.io.media import VideoSource
-from streamfuse.io.recorder import INDEX_SCHEMA
+from streamfuse.io.shelf import SegmentFiles, Track, list_segments, segment_path
 from streamfuse.io.source import SourceFrame, SourceInfo
 
 __all__ = ["RecordingSource"]
 
 _US = timedelta(microseconds=1)
-_SAME_NS = NS_PER_MS // 2
-"""A picture and a line whose times in the video are closer belong together; lines are a millisecond apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segment:
-    """One video with the lines of its index."""
+    """One video with the index of its segment."""
 
     video: Path
-    pipeline: str
-    fps: float
-    start_utc: datetime
-    lines: tuple[tuple[int, int], ...]
-    """Time in the video and capture time, in nanoseconds."""
+    track: Track
+    index: Index
+
+    @property
+    def first_capture_ns(self) -> int:
+        """Capture time of its first pair."""
+        return self.index.lines[0].capture_ns
+
+    @property
+    def count(self) -> int:
+        """Pictures that the video should have at least."""
+        return sum(1 for _ in lines_with(self.track, self.index.lines))
 
 
 class RecordingSource:
-    """The fused video of a recording, segment after segment, each frame with its own capture time.
+    """One stream of a recording, segment after segment, each frame with the capture time of its pair.
 
     Args:
         config: Its ``uri`` names the folder.
@@ -58,20 +64,21 @@ class RecordingSource:
     def __init__(self, config: SourceConfig, *, stream: StreamName) -> None:
         self._stream = stream
         self._label = f"{stream}: {config.uri}"
-        folder, wanted = self._parse(config.uri)
+        folder, self._track, wanted = self._parse(config.uri)
         self._flaws: list[str] = []
         self._segments = self._choose(self._find(folder), wanted)
         self._ended = False
         self._taken = 0
         self._video = self._open(self._segments[0])
         self._frames = self._run()
-        count = sum(len(segment.lines) for segment in self._segments)
-        fps = self._segments[0].fps
+        held = self._track in {Track.INFRARED, Track.RAW_INFRARED}
+        count = None if held else sum(segment.count for segment in self._segments)
+        fps = self._segments[0].index.fps
         self._info = SourceInfo(spec=self._video.info.spec, fps=fps, frame_count=count, live=False)
 
     @property
     def info(self) -> SourceInfo:
-        """Spec of the first segment, which is that of all, and the number of frames in the indexes."""
+        """Spec of the first segment, which is that of all; the number of frames, where no one is held."""
         return self._info
 
     def read(self) -> SourceFrame | None:
@@ -106,44 +113,66 @@ class RecordingSource:
         self._video.close()
         self._ended = True
 
-    def _parse(self, uri: str) -> tuple[Path, str | None]:
+    def _parse(self, uri: str) -> tuple[Path, Track, str | None]:
         place, _, query = uri.partition("://")[2].partition("?")
         asked = {key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()}
-        recorded, wanted = asked.pop("stream", "fused"), asked.pop("pipeline", None)
+        recorded, wanted = asked.pop("stream", Track.FUSED.value), asked.pop("pipeline", None)
         if asked:
             raise UsageError(f"{self._label}: unknown key {min(asked)}; there are stream and pipeline")
-        if recorded != "fused":
-            raise UsageError(f"{self._label}: {recorded} is not recorded; take stream=fused")
-        return Path(unquote(place)), wanted
+        if recorded not in [track.value for track in Track]:
+            raise UsageError(f"{self._label}: no stream {recorded}; there are {', '.join(Track)}")
+        return Path(unquote(place)), Track(recorded), wanted
 
     def _find(self, folder: Path) -> list[_Segment]:
-        """The segments of a folder, oldest first; a video or an index alone is a flaw."""
-        try:
-            names = sorted(path.name for path in folder.iterdir() if path.suffix in {".mp4", ".jsonl"})
-        except OSError as error:
-            raise SourceError(
-                f"{self._label}: cannot be listed ({error.strerror}); check the path"
-            ) from error
-        stems = sorted({Path(name).stem for name in names})
-        segments = []
-        for stem in stems:
-            alone = {f"{stem}.mp4", f"{stem}.jsonl"}.difference(names)
-            if alone:
-                self._flaws.append(f"{alone.pop()} is missing")
-            else:
-                segments.append(_load(folder / f"{stem}.jsonl", self._label))
+        """The closed segments of a folder, oldest first; a video or an index alone is a flaw."""
+        if not folder.is_dir():
+            raise SourceError(f"{self._label}: there is no such folder; check the path")
+        listed = list_segments(folder)
+        loaded = [self._load(files) for files in listed if not files.is_open]
+        segments = [segment for segment in loaded if segment is not None]
         if not segments:
+            what = f"{self._track} stream" if listed else "whole segment (an .mp4 with its .jsonl)"
             raise SourceError(
-                f"{self._label}: holds no whole segment (an .mp4 with its .jsonl); "
-                "give the folder that a pipeline recorded into"
+                f"{self._label}: holds no {what}; give the folder that a pipeline recorded into"
             )
-        return sorted(segments, key=lambda segment: (segment.start_utc, segment.video.name))
+        return sorted(segments, key=lambda segment: (segment.index.start_utc, segment.video.name))
+
+    def _load(self, files: SegmentFiles) -> _Segment | None:
+        """The track of a segment, if it is there.
+
+        Raises:
+            SourceError: its index cannot be read.
+        """
+        video = files.tracks.get(self._track)
+        if files.index is None:
+            self._flaws.append(f"{files.stem}.jsonl is missing")
+        elif video is None:
+            self._note_missing(files, files.index)
+        else:
+            index = read_index(files.index)
+            if index.bad_lines:
+                self._flaws.append(f"{index.path.name} has {len(index.bad_lines)} lines that cannot be read")
+            if index.lines:
+                return _Segment(video=video, track=self._track, index=index)
+            self._flaws.append(f"{index.path.name} holds no pair")
+        return None
+
+    def _note_missing(self, files: SegmentFiles, path: Path) -> None:
+        """Note that a video is not there, unless it was not recorded or had no picture."""
+        name = segment_path(Path(), files.stem, self._track).name
+        try:
+            index = read_index(path)
+        except SourceError:
+            self._flaws.append(f"{name} is missing")
+            return
+        if self._track in index.tracks and [*lines_with(self._track, index.lines)]:
+            self._flaws.append(f"{name} is missing")
 
     def _choose(self, segments: list[_Segment], wanted: str | None) -> list[_Segment]:
-        pipelines = sorted({segment.pipeline for segment in segments})
+        pipelines = sorted({segment.index.pipeline for segment in segments})
         if wanted is None and len(pipelines) > 1:
             raise UsageError(f"{self._label}: add ?pipeline= one of {', '.join(pipelines)}")
-        chosen = [segment for segment in segments if wanted in {None, segment.pipeline}]
+        chosen = [segment for segment in segments if wanted in {None, segment.index.pipeline}]
         if not chosen:
             raise UsageError(f"{self._label}: no pipeline {wanted}; there are {', '.join(pipelines)}")
         return chosen
@@ -158,13 +187,13 @@ class RecordingSource:
                 self._video.close()
                 self._video = self._open(segment)
             self._check_spec(segment)
-            first_capture_ns = segment.lines[0][1]
+            first_capture_ns = segment.first_capture_ns
             # The origin moves where the monotonic clock began anew: at a restart of the machine.
             if origin_ns is None or before is None:
                 origin_ns = first_capture_ns
             elif first_capture_ns - origin_ns <= last_ns:
-                gap_ns = (segment.start_utc - before.start_utc) // _US * 1_000
-                start_ns = before.lines[0][1] - origin_ns + gap_ns
+                gap_ns = (segment.index.start_utc - before.index.start_utc) // _US * 1_000
+                start_ns = before.first_capture_ns - origin_ns + gap_ns
                 origin_ns = first_capture_ns - max(start_ns, last_ns + NS_PER_MS)
             for frame, capture_ns in self._pictures(segment):
                 last_ns = max(last_ns + 1, capture_ns - origin_ns)
@@ -174,19 +203,20 @@ class RecordingSource:
 
     def _pictures(self, segment: _Segment) -> Iterator[tuple[SourceFrame, int]]:
         """The pictures of a segment with their capture times; lines without a picture are a flaw."""
-        lines, shown = iter(segment.lines), 0
+        lines, shown = iter(segment.index.lines), 0
         while (frame := self._next()) is not None:
-            line = next((line for line in lines if line[0] > frame.pts_ns - _SAME_NS), None)
-            if line is None or line[0] > frame.pts_ns + _SAME_NS:
+            shown_ns = self._video.start_ns + frame.pts_ns
+            line = next((line for line in lines if line.pts_ns >= shown_ns - SAME_NS), None)
+            if line is None or line.pts_ns > shown_ns + SAME_NS:
                 raise SourceError(
-                    f"{self._label}: the picture at {frame.pts_ns / NS_PER_S:.3f} s of "
-                    f"{segment.video.name} is not in its index; the two files are not of one recording"
+                    f"{self._label}: the picture at {shown_ns / NS_PER_S:.3f} s of {segment.video.name} "
+                    "is not in its index; the two files are not of one recording"
                 )
             shown += 1
-            yield frame, line[1]
-        if shown < len(segment.lines):
-            missing = len(segment.lines) - shown
-            self._flaws.append(f"{segment.video.name} lacks {missing} of {len(segment.lines)} pictures")
+            yield frame, line.capture_ns
+        if shown < segment.count:
+            missing = segment.count - shown
+            self._flaws.append(f"{segment.video.name} lacks {missing} of {segment.count} pictures")
 
     def _next(self) -> SourceFrame | None:
         try:
@@ -202,37 +232,3 @@ class RecordingSource:
                 f"{self._label}: {segment.video.name} is {sizes}, and a stream has one size and form; "
                 "move it to a folder of its own"
             )
-
-
-def _load(index: Path, label: str) -> _Segment:
-    """Read an index; a last line that a crash cut off is left out.
-
-    Raises:
-        SourceError: it cannot be read or is no index of this version.
-    """
-    try:
-        text, _, _ = index.read_text(encoding="utf-8").rpartition("\n")
-        head, *records = [json.loads(line) for line in text.splitlines()]
-        return _segment_of(index, head, records)
-    except OSError as error:
-        raise SourceError(f"{label}: {index.name} cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(
-            f"{label}: {index.name} is no index of version {INDEX_SCHEMA} with a frame ({error}); "
-            "move it and its video away"
-        ) from error
-
-
-def _segment_of(index: Path, head: dict[str, Any], records: list[dict[str, Any]]) -> _Segment:
-    if head["streamfuse_index"] != INDEX_SCHEMA:
-        raise ValueError(f"its version is {head['streamfuse_index']}")
-    lines = tuple((round(line["pts_ms"] * NS_PER_MS), int(line["capture_ns"])) for line in records)
-    if not lines:
-        raise ValueError("it holds no frame")
-    return _Segment(
-        video=index.with_suffix(".mp4"),
-        pipeline=str(head["pipeline"]),
-        fps=float(head["fps"]),
-        start_utc=datetime.fromisoformat(head["start_utc"]),
-        lines=lines,
-    )

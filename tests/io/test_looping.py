@@ -12,10 +12,10 @@ import pytest
 from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import UsageError
 from streamfuse.frames import Image, ImageSpec, PixelFormat, StreamName
-from streamfuse.io.encode import VideoWriter
 from streamfuse.io.images import write_png
 from streamfuse.io.source import Source
 from streamfuse.io.sources import open_source
+from streamfuse.io.video.writer import VideoWriter
 
 SPEC = ImageSpec(format=PixelFormat.YUV420P, size_wh=(64, 48))
 ROUND = 6

@@ -2,59 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
+from made_recordings import START_NS, UTC, number_in, record
 
 from streamfuse.clock import UtcLabel
 from streamfuse.config.sources import SourceConfig
 from streamfuse.core.clockfit import TimeSource
 from streamfuse.errors import SourceError, SourceTruncatedError, UsageError
-from streamfuse.frames import FusedFrame, Image, ImageSpec, PairState, PixelFormat, StreamName
-from streamfuse.io.recorder import Recorder
+from streamfuse.frames import PixelFormat, StreamName
+from streamfuse.io.shelf import Track, part_of, segment_path
 from streamfuse.io.source import Source
 from streamfuse.io.sources import open_source
 
-START_NS = 5_000_000_000
-UTC = UtcLabel(monotonic_ns=START_NS, utc_ns=1_772_600_767_250_000_000)
-# A camera of 25 fps that is late now and then, with one long gap.
-TIMES_MS = [0, 40, 83, 120, 160, 199, 240, 900, 940, 981, 1020, 1060]
-
-
-def fused(number: int, capture_ns: int, size_wh: tuple[int, int] = (64, 48)) -> FusedFrame:
-    """A frame whose luma is 20 times its number."""
-    spec = ImageSpec(format=PixelFormat.YUV420P, size_wh=size_wh)
-    image = Image(spec, tuple(np.full(shape, 20 * number, np.uint8) for shape in spec.plane_shapes))
-    return FusedFrame(
-        pair_id=number,
-        state=PairState.MATCHED,
-        image=image,
-        capture_ns=capture_ns,
-        fused_ns=capture_ns + 9,
-        skew_ms=1.0,
-        infrared_age_ms=1.0,
-        visible_seq=number,
-        infrared_seq=number,
-    )
-
-
-def record(
-    folder: Path,
-    times_ms: Iterable[int] = TIMES_MS,
-    *,
-    name: str = "yard",
-    utc: UtcLabel = UTC,
-    size_wh: tuple[int, int] = (64, 48),
-) -> tuple[Path, ...]:
-    """Record one frame for each time after the start of ``utc``, in segments of 0.5 s."""
-    recorder = Recorder(folder, name=name, fps=25, utc=utc, segment_s=0.5, codec="libx264")
-    for number, time_ms in enumerate(times_ms):
-        recorder.write(fused(number, utc.monotonic_ns + time_ms * 1_000_000, size_wh))
-    recorder.close()
-    return recorder.paths
+STEM = "yard-20260304T050607Z-0001"
+# A camera of 25 fps that is late now and then, with one long gap, where a new segment begins.
+TIMES_MS = [0, 40, 83, 120, 160, 199, 240, 1200, 1240, 1281, 1320, 1360]
 
 
 def opened(folder: Path, query: str = "", *, loop: bool = False) -> closing[Source]:
@@ -67,7 +32,7 @@ def taken(source: Source, limit: int = 100) -> list[tuple[int, int]]:
     """Number and milliseconds of the frames to the end."""
     seen: list[tuple[int, int]] = []
     while len(seen) < limit and (frame := source.read()) is not None:
-        seen.append((round(float(frame.image.planes[0].mean()) / 20), round(frame.pts_ns / 1e6)))
+        seen.append((number_in(frame.image), round(frame.pts_ns / 1e6)))
     return seen
 
 
@@ -85,7 +50,7 @@ def until_told(source: Source) -> tuple[int, str]:
 
 def test_frames_come_with_their_capture_times(tmp_path: Path) -> None:
     """All segments play as one stream, with the times and gaps at which the scene was seen."""
-    assert len(record(tmp_path)) == 2
+    assert len(record(tmp_path, TIMES_MS)) == 2
     with opened(tmp_path, "?stream=fused") as source:
         assert source.info.frame_count == len(TIMES_MS)
         assert source.info.spec.size_wh == (64, 48)
@@ -100,13 +65,13 @@ def test_frames_come_with_their_capture_times(tmp_path: Path) -> None:
 
 def test_skip_and_loop(tmp_path: Path) -> None:
     """A restarted worker goes on where it was, in a looped recording too."""
-    record(tmp_path)
+    record(tmp_path, TIMES_MS)
     with opened(tmp_path) as source:
         source.skip(9)
         assert taken(source) == list(enumerate(TIMES_MS))[9:]
     with opened(tmp_path, loop=True) as source:
         source.skip(len(TIMES_MS) + 1)
-        assert taken(source, 2) == [(1, 1060 + 40 + 40), (2, 1060 + 40 + 83)]
+        assert taken(source, 2) == [(1, 1360 + 40 + 40), (2, 1360 + 40 + 83)]
 
 
 def test_a_recording_over_a_restart_of_the_machine(tmp_path: Path) -> None:
@@ -119,7 +84,7 @@ def test_a_recording_over_a_restart_of_the_machine(tmp_path: Path) -> None:
 
 def test_a_crash_is_told_at_the_end(tmp_path: Path) -> None:
     """Lines without a picture, a line cut short and a file alone: what is there plays, then one error."""
-    paths = record(tmp_path)
+    paths = record(tmp_path, TIMES_MS)
     index = paths[1].with_suffix(".jsonl")
     last = index.read_text().splitlines()[-1]
     later = last.replace('"pts_ms":160.0', '"pts_ms":200.0')
@@ -135,10 +100,41 @@ def test_a_crash_is_told_at_the_end(tmp_path: Path) -> None:
 
 def test_an_index_of_another_video_is_told(tmp_path: Path) -> None:
     """Pictures that the index does not know have no capture time, and none is made up."""
-    first, second = record(tmp_path, [0, 40, 80, 500, 550])
+    first, second = record(tmp_path, [0, 40, 80, 1500, 1550])
     second.write_bytes(first.read_bytes())
     with opened(tmp_path) as source, pytest.raises(SourceError, match="is not in its index"):
         taken(source)
+
+
+def test_every_recorded_stream_plays_on_one_timeline(tmp_path: Path) -> None:
+    """Streams begin at the first pair, also where a picture comes first later; a held one comes once."""
+    everything = {"visible": True, "infrared": True, "raw_infrared": True}
+    record(tmp_path, [0, 40, 80, 120, 1160], held={1: 0, 2: 0}, **everything)
+    with opened(tmp_path, "?stream=visible") as source:
+        assert taken(source) == [(0, 0), (1, 40), (2, 80), (3, 120), (4, 1160)]
+        assert source.info.frame_count == 5
+    for stream in ("infrared", "raw_infrared"):
+        with opened(tmp_path, f"?stream={stream}") as source:
+            assert source.info.frame_count is None
+            assert taken(source) == [(0, 0), (3, 120), (4, 1160)]
+    assert source.info.spec.format is PixelFormat.GRAY16
+    assert source.info.spec.size_wh == (32, 24)
+
+
+def test_a_stream_that_was_not_recorded_is_told(tmp_path: Path) -> None:
+    """The message names the stream."""
+    record(tmp_path, [0, 40])
+    with pytest.raises(SourceError, match="holds no visible stream"):
+        opened(tmp_path, "?stream=visible")
+
+
+def test_what_is_being_written_is_left_out(tmp_path: Path) -> None:
+    """A segment with a part plays once it is closed."""
+    first, second = record(tmp_path, TIMES_MS)
+    second.rename(part_of(second))
+    with opened(tmp_path) as source:
+        assert taken(source) == list(enumerate(TIMES_MS))[:7]
+    assert segment_path(tmp_path, first.stem, Track.FUSED) == first
 
 
 def test_another_size_is_told(tmp_path: Path) -> None:
@@ -163,7 +159,7 @@ def test_several_pipelines_need_a_choice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("query", "words"),
-    [("?stream=infrared", "infrared is not recorded"), ("?speed=2", "unknown key speed")],
+    [("?stream=sound", "no stream sound; there are fused, visible"), ("?speed=2", "unknown key speed")],
 )
 def test_what_cannot_be_asked_for(tmp_path: Path, query: str, words: str) -> None:
     """The query knows two keys."""
@@ -175,10 +171,10 @@ def test_what_cannot_be_asked_for(tmp_path: Path, query: str, words: str) -> Non
     ("files", "words"),
     [
         ({}, "holds no whole segment"),
-        ({"a.mp4.part": "x", "b.mp4": "x"}, "holds no whole segment"),
-        ({"a.mp4": "x", "a.jsonl": "no\n"}, "a.jsonl is no index of version 1"),
-        ({"a.mp4": "x", "a.jsonl": '{"streamfuse_index":99}\n'}, "its version is 99"),
-        ({"a.mp4": "x", "a.jsonl": ""}, "a.jsonl is no index of version 1"),
+        ({f"{STEM}.mp4.part": "x", "b.mp4": "x"}, "holds no"),
+        ({f"{STEM}.mp4": "x", f"{STEM}.jsonl": "no\n"}, "is no index of version 1"),
+        ({f"{STEM}.mp4": "x", f"{STEM}.jsonl": '{"streamfuse_index":99}\n'}, "its version is 99"),
+        ({f"{STEM}.mp4": "x", f"{STEM}.jsonl": ""}, "is no index of version 1"),
     ],
 )
 def test_what_is_no_recording(tmp_path: Path, files: dict[str, str], words: str) -> None:
@@ -190,6 +186,6 @@ def test_what_is_no_recording(tmp_path: Path, files: dict[str, str], words: str)
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    """The message says that it cannot be listed."""
-    with pytest.raises(SourceError, match="cannot be listed"):
+    """The message says so."""
+    with pytest.raises(SourceError, match="there is no such folder"):
         opened(tmp_path / "gone")

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import Image, StreamName
-from streamfuse.io.encode import VideoWriter
 from streamfuse.io.images import ImageFolderSource, write_png
 from streamfuse.io.media import VideoSource
 from streamfuse.io.sources import open_source, redact
+from streamfuse.io.video.writer import VideoWriter
 
 GRAY = Image.from_gray(np.full((48, 64), 90, np.uint8))
 

@@ -16,10 +16,10 @@ from streamfuse.engine.fusion import FusionEngine
 from streamfuse.engine.video import VideoFusion
 from streamfuse.errors import OutputError, SourceError, SourceTruncatedError, UsageError
 from streamfuse.frames import Image, PixelFormat, StreamName
-from streamfuse.io.encode import VideoWriter
 from streamfuse.io.files import check_writable
 from streamfuse.io.media import VideoSource
 from streamfuse.io.source import SourceFrame, SourceInfo
+from streamfuse.io.video.writer import VideoWriter
 from streamfuse.jobs.fusing.job import FuseJob, FuseReport, Progress
 from streamfuse.jobs.fusing.overlap import WriteBehind, read_ahead
 
@@ -38,7 +38,7 @@ class FrameReader(Protocol):
 def fuse_videos(job: FuseJob, engine: FusionEngine, *, on_progress: Progress) -> FuseReport:
     """Fuse two videos frame by frame; see :func:`streamfuse.jobs.fuse.fuse`."""
     _check_out(job)
-    part = job.out.with_name(f".{job.out.name}.part")
+    part = job.out.with_name(f".{job.out.stem}.part.mp4")
     with contextlib.ExitStack() as stack:
         stack.callback(part.unlink, missing_ok=True)
         visible = stack.enter_context(contextlib.closing(_Video(job.visible, StreamName.VISIBLE)))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 
 from streamfuse.clock import UtcFollower
 from streamfuse.config.pipeline import Record
 from streamfuse.frames import FusedFrame, Image
-from streamfuse.io.recorder import Recorder
+from streamfuse.io.recorder.recorder import Recorder
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.stages.sink import consume
 
@@ -24,27 +22,34 @@ def run(context: Context) -> None:
     assert config is not None  # the plan starts a recorder only where one is configured
     dress = _dresser(config)
     utc = UtcFollower()
-    recorder = Recorder(
-        Path(config.dir),
-        name=plan.config.name,
-        fps=plan.source(plan.base).fps,
-        utc=utc,
-        segment_s=config.segment_s,
-        codec=config.codec,
-    )
     told = 0
+
+    def turn() -> None:
+        now_ns = context.clock.now_ns()
+        utc.follow(now_ns)
+        fresh = context.fresh_config()
+        if fresh is not None and fresh.record is not None:
+            recorder.reload(fresh.record)
+        recorder.turn(now_ns)
 
     def write(frame: FusedFrame) -> bool:
         nonlocal told
-        utc.follow(context.clock.now_ns())
-        recorder.write(dataclasses.replace(frame, image=dress(frame)))
+        dressed = dataclasses.replace(frame, image=dress(frame))
+        done = recorder.write(dressed, now_ns=context.clock.now_ns())
         for path in recorder.paths[told:]:
             context.link.send("recording", path=str(path))
         told = len(recorder.paths)
-        return True
+        return done
 
-    with closing(recorder):
-        consume(context, write)
+    with Recorder(
+        config,
+        name=plan.config.name,
+        fps=plan.source(plan.base).fps,
+        utc=utc,
+        say=lambda text: context.link.send("log", text=text),
+        patient=context.restarts > 0,
+    ) as recorder:
+        consume(context, write, on_turn=turn)
 
 
 def _dresser(config: Record) -> Callable[[FusedFrame], Image]:
