@@ -1,0 +1,1 @@
+"""Checking recordings: what each file holds, whether the files of a segment agree, and mending."""
