@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _ENDPOINT: Final = re.compile(r"tcp://(.+:[0-9]{1,5})")
-_URL: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
+_URL: Final = re.compile(r"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.]+\]|[^\s/:@]+)(:(?P<port>[0-9]{1,5}))?(/\S*)?")
 _TOPIC: Final = re.compile(r"[^\s#+\x00]{1,200}")
 _ORIGIN: Final = re.compile(r"https?://[^\s/]+")
 TOKEN_MIN: Final = 16
@@ -239,10 +239,20 @@ class MqttSink(Block):
     """File with the certificate authority (PEM) to trust instead of the machine's; with ``tls``."""
     what: What = "pairs"
 
+    @model_validator(mode="after")
+    def _whole(self) -> MqttSink:
+        if self.password is not None and self.username is None:
+            raise expected("a username with the password")
+        if self.ca is not None and not self.tls:
+            raise expected("tls: true with the ca")
+        return self
+
 
 def _url(value: Any) -> Any:
-    if isinstance(value, str) and not _URL.fullmatch(value):
-        raise expected("an address such as https://example.org/hook")
+    if isinstance(value, str):
+        match = _URL.fullmatch(value)
+        if match is None or int(match["port"] or 0) > 65535:
+            raise expected("an address such as https://example.org/hook")
     return value
 
 

@@ -195,6 +195,21 @@ def test_a_device_link_keeps_its_name(folder: Path) -> None:
             "publish.0: expected bind on 127.0.0.1, or keys: others can reach tcp://0.0.0.0:5",
         ),
         (
+            'publish.0={kind: mqtt, broker: "a:1", password: x}',
+            "publish.0: expected a username with the password",
+        ),
+        (
+            'publish.0={kind: mqtt, broker: "a:1", ca: x.pem}',
+            "publish.0: expected tls: true with the ca",
+        ),
+        (
+            'publish.0={kind: webhook, url: "http://a:70000/"}',
+            (
+                "publish.0: publish.0.url: expected an address such as https://example.org/hook, "
+                'got "http://a:70000/"'
+            ),
+        ),
+        (
             "events=[{name: a, zone: [[0,0],[1,1]]}]",
             "events: events.0.zone: expected 3 or more items, got a list",
         ),
@@ -285,13 +300,13 @@ def test_what_the_shipped_pipeline_has_commented_out_is_valid() -> None:
     text = (REPO / "pipelines" / "vehicle.yaml").read_text()
     lines = text.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("# tasks:"))
-    keys = ("tasks:", "  detect:", "  segment:", "viewer:", "publish:", "metrics:")
+    keys = ("tasks:", "  detect:", "  segment:", "events:", "  - {name:", "viewer:", "publish:", "metrics:")
     opened = [line[2:] if line[2:].startswith(keys) else line for line in lines[start:]]
     config = _load("\n".join(lines[:start] + opened))
     assert config.tasks is not None
     assert config.viewer is not None
     assert config.metrics is not None
-    assert len(config.publish) == 1
+    assert len(config.publish) == len(config.events) == 1
 
 
 _SIGNS = [*"{}[]:,#&*!|>%@`'\"-? \n\t", *("\n  ", "${HOME}", "~", "null", ".inf", "1e999", "\\ud800", "\0")]

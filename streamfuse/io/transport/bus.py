@@ -1,6 +1,7 @@
 """The bus: frames from one producer process to its consumers.
 
-With ``curve.py`` and ``netbus.py``, which take it beyond this host, the only file that knows ZeroMQ.
+With ``curve.py`` and ``netbus.py``, which take it beyond this host, and ``pubsub.py`` the only file that
+knows ZeroMQ.
 
 The producer's :class:`~streamfuse.io.transport.outlet.Outlet` listens at a :class:`Hub` (ROUTER), each
 consumer's :class:`~streamfuse.io.transport.inlet.Inlet` is the end of a :class:`Spoke` (DEALER)::
@@ -32,7 +33,7 @@ from streamfuse.core.wire import MESSAGE_MAX_BYTES
 from streamfuse.errors import BusError, MachineError, UsageError
 from streamfuse.io.closing import Closing
 
-__all__ = ["Contexts", "Hub", "Network", "Pollable", "Socket", "Spoke", "Waker", "wait"]
+__all__ = ["Contexts", "Hub", "Network", "Pollable", "Socket", "Spoke", "Waker", "listen", "wait"]
 
 Socket = zmq.Socket[bytes]
 
@@ -119,6 +120,21 @@ class _End(Closing):
         return self.socket.recv_multipart(zmq.DONTWAIT)
 
 
+def listen(socket: Socket, endpoint: str) -> None:
+    """Bind a socket.
+
+    Raises:
+        MachineError: the address is in use, or is none of this machine's.
+        BusError: the endpoint cannot be bound.
+    """
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        if error.errno in _UNBINDABLE:
+            raise MachineError(f"{endpoint}: {_UNBINDABLE[error.errno]}") from error
+        raise BusError(f"{endpoint}: cannot listen there: {zmq.strerror(error.errno or 0)}") from error
+
+
 class Hub(_End):
     """Where a producer listens for its consumers.
 
@@ -136,14 +152,15 @@ class Hub(_End):
         if network is not None:
             network.prepare(self.socket)
         try:
-            self.socket.bind(endpoint)
+            listen(self.socket, endpoint)
             if self._file is not None:
                 self._file.chmod(0o600)
-        except (zmq.ZMQError, OSError) as error:
+        except OSError as error:
             self.close()
-            if error.errno in _UNBINDABLE:
-                raise MachineError(f"{endpoint}: {_UNBINDABLE[error.errno]}") from error
-            raise BusError(f"{endpoint}: cannot listen there: {zmq.strerror(error.errno or 0)}") from error
+            raise BusError(f"{endpoint}: cannot listen there: {error.strerror}") from error
+        except (MachineError, BusError):
+            self.close()
+            raise
         self.endpoint = self.socket.get_string(zmq.LAST_ENDPOINT) if self._file is None else endpoint
         self._poller = zmq.Poller()  # made once: the socket's own poll() makes one for every call
         self._poller.register(self.socket, zmq.POLLIN)

@@ -19,7 +19,7 @@ from streamfuse.io.closing import Closing
 from streamfuse.io.transport.bus import Contexts, Hub, Socket, Spoke, wait
 from streamfuse.io.transport.curve import ClientKeys, Gate, Link, LinkWatch, ServerKeys
 
-__all__ = ["NodeHub", "NodeSpoke"]
+__all__ = ["NodeHub", "NodeSpoke", "Tcp", "is_on_loopback"]
 
 _ENDPOINT: Final = re.compile(r"tcp://(\*|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _HANDSHAKE_MS: Final = 2_000
@@ -36,7 +36,7 @@ _GRANTS_KEPT: Final = 100
 """Messages of one consumer that wait for a node that is busy."""
 
 
-class _Tcp:
+class Tcp:
     """Limits and keys of a socket that leaves this machine."""
 
     def __init__(self, endpoint: str, keys: ServerKeys | ClientKeys | None, *, part_max: int) -> None:
@@ -62,10 +62,10 @@ class _Tcp:
             (zmq.BACKLOG, _BACKLOG),
         ):
             socket.set(option, value)
-        if socket.type == zmq.ROUTER:
-            socket.set(zmq.RCVHWM, _GRANTS_KEPT)
-        else:
+        if socket.type == zmq.DEALER:
             self.watch = LinkWatch(socket)
+        else:
+            socket.set(zmq.RCVHWM, _GRANTS_KEPT)
         if self._keys is not None:
             self._keys.apply(socket)
 
@@ -83,12 +83,12 @@ class NodeHub(Closing):
     """
 
     def __init__(self, endpoint: str, *, keys: ServerKeys | None) -> None:
-        if not _is_loopback(endpoint) and keys is None:
+        if not is_on_loopback(endpoint) and keys is None:
             raise UsageError(
                 f"{endpoint}: other machines can reach this address, so keys are needed: make them with "
                 "`streamfuse keys` and give --key and --allow, or listen at 127.0.0.1"
             )
-        network = _Tcp(endpoint, keys, part_max=MESSAGE_MAX_BYTES)
+        network = Tcp(endpoint, keys, part_max=MESSAGE_MAX_BYTES)
         self._contexts = network.contexts
         self.gate = None if keys is None else Gate(self._contexts.open(zmq.REP), keys.allowed)
         try:
@@ -148,12 +148,12 @@ class NodeSpoke:
         keys: ClientKeys | None,
         part_max: int = PAYLOAD_MAX_BYTES,
     ) -> None:
-        if not _is_loopback(endpoint) and keys is None:
+        if not is_on_loopback(endpoint) and keys is None:
             raise UsageError(
                 f"{endpoint}: nothing goes to another machine in plain text: make keys with "
                 "`streamfuse keys` and name them as `keys: {own: …, node: …}` of this source"
             )
-        network = _Tcp(endpoint, keys, part_max=part_max)
+        network = Tcp(endpoint, keys, part_max=part_max)
         self._spoke = Spoke(endpoint, window=window, network=network)
         assert network.watch is not None  # made for every socket of this kind
         self._watch = network.watch
@@ -187,7 +187,7 @@ class NodeSpoke:
             self._spoke.close()
 
 
-def _is_loopback(endpoint: str) -> bool:
+def is_on_loopback(endpoint: str) -> bool:
     """Whether an address stays on this machine.
 
     Raises:

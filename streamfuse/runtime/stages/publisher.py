@@ -1,13 +1,10 @@
-"""Publish: tells the world about each fused frame, without its pixels."""
+"""Publish: tells the world about each fused frame and each event, without pixels."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
-
 from streamfuse.clock import UtcFollower
-from streamfuse.config.outputs import JsonlSink
 from streamfuse.frames import FusedFrame
-from streamfuse.io.publish import open_publisher
+from streamfuse.io.publish.publishers import Publishers
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.stages.sink import consume
 
@@ -15,19 +12,23 @@ __all__ = ["run"]
 
 
 def run(context: Context) -> None:
-    """Send every fused frame's event to all configured publishers."""
-    utc = UtcFollower()
-    with ExitStack() as stack:
-        publishers = [
-            stack.enter_context(closing(open_publisher(sink.kind, sink.path, utc=utc)))
-            for sink in context.plan.config.publish
-            if isinstance(sink, JsonlSink)
-        ]
+    """Send the messages of every fused frame to all configured publishers."""
+    config, utc = context.plan.config, UtcFollower()
+    with Publishers(config.publish, pipeline=config.name, utc=utc) as publishers:
 
         def publish(frame: FusedFrame) -> bool:
-            utc.follow(context.clock.now_ns())
-            for publisher in publishers:
-                publisher.publish(frame)
-            return True
+            lost = publishers.lost
+            publishers.publish(frame)
+            return publishers.lost == lost
 
-        consume(context, publish)
+        def on_turn() -> None:
+            utc.follow(context.clock.now_ns())
+            _tell(context, publishers.turn())
+
+        consume(context, publish, on_turn=on_turn)
+        _tell(context, publishers.finish())
+
+
+def _tell(context: Context, news: list[str]) -> None:
+    for text in news:
+        context.link.send("log", text=text)
