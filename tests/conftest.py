@@ -40,7 +40,8 @@ def published_checkpoint(data_dir: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep tests out of the user's data folder; random state is the same for every test."""
+    """Keep tests out of the user's data folder; messages are for people, random state is always the same."""
+    monkeypatch.setenv("STREAMFUSE_LOG", "human")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "xdg-data"))
     random.seed(0)
     np.random.seed(0)

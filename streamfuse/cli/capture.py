@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import enum
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
+
+from streamfuse.cli.log import LOG_OPTION, LogFormat, open_log
 
 if TYPE_CHECKING:
     from streamfuse.jobs.capture_node import NodeStatus
@@ -63,6 +62,7 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option of the co
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the account there, as JSON.")
     ] = None,
+    log_format: Annotated[LogFormat, LOG_OPTION] = LogFormat.AUTO,
 ) -> None:
     """Serve one camera of a pipeline to fusing machines, encrypted and to known keys only.
 
@@ -87,9 +87,14 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option of the co
         check_writable(summary.parent)
     name = StreamName(stream.value)
     source = config.sources.visible if name is StreamName.VISIBLE else config.sources.infrared
-    console = Console(stderr=True)
-    with _StatusLine(console) as status:
-        result = serve(source, options, stream=name, on_status=status.show, on_message=status.say)
+    with open_log(log_format) as log:
+        result = serve(
+            source,
+            options,
+            stream=name,
+            on_status=lambda status: log.show(_line(status)),
+            on_message=lambda text: log.say(text, source=name, event="camera"),
+        )
     if summary is not None:
         write_text(summary, json.dumps(result.summary, indent=2) + "\n")
     account = result.summary["streams"][name.value]
@@ -99,39 +104,16 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option of the co
         f"+ in flight {account['in_flight']}"
     )
     if result.problem is not None:
-        sys.stderr.write(f"streamfuse: {result.problem}\n")
+        log.say(result.problem, source=name, event="problem", level="error")
     raise typer.Exit(result.exit_code)
 
 
-class _StatusLine:
-    """One line that is rewritten in place on a terminal; elsewhere only messages are printed."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(Text("starting"), console=console, auto_refresh=False, transient=True)
-
-    def __enter__(self) -> _StatusLine:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def show(self, status: NodeStatus) -> None:
-        """Rewrite the line from the numbers of the moment."""
-        if not self._console.is_terminal:
-            return
-        account = status.account
-        line = Text.assemble(
-            (f" {account.captured} captured", "bold"),
-            f"  {account.emitted} sent  {sum(account.dropped.values())} dropped",
-            f"  to {', '.join(status.consumers) or 'nobody'}",
-            ("" if status.has_camera else "  no camera", "yellow"),
-        )
-        self._live.update(line, refresh=True)
-
-    def say(self, text: str) -> None:
-        """Print a message above the line."""
-        self._console.print(Text(text), highlight=False)
+def _line(status: NodeStatus) -> Text:
+    """The numbers of the moment."""
+    account = status.account
+    return Text.assemble(
+        (f" {account.captured} captured", "bold"),
+        f"  {account.emitted} sent  {sum(account.dropped.values())} dropped",
+        f"  to {', '.join(status.consumers) or 'nobody'}",
+        ("" if status.has_camera else "  no camera", "yellow"),
+    )

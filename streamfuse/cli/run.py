@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from streamfuse.cli.show import StatusLine
+from streamfuse.cli.log import LOG_OPTION, LogFormat, open_log
+from streamfuse.cli.show import status_line
+from streamfuse.cli.summary_table import summary_table
 
 __all__ = ["run"]
 
@@ -37,8 +38,11 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON in place of the table.")
     ] = False,
+    log_format: Annotated[LogFormat, LOG_OPTION] = LogFormat.AUTO,
 ) -> None:
     """Capture two streams, pair, register and fuse them, detect, record and report.
+
+    SIGHUP reads the file again and takes over what can change while it runs; the rest is refused.
 
     Example: streamfuse run pipelines/vehicle.yaml --duration 10 --summary summary.json
     """
@@ -49,13 +53,23 @@ def run(
     config = load_pipeline(pipeline, overrides or ())
     if summary is not None:
         check_writable(summary.parent)
-    console = Console(stderr=True)
-    with StatusLine(console) as status:
+    options = RunOptions(
+        duration_s=duration,
+        max_frames=max_frames,
+        reload=lambda: load_pipeline(pipeline, overrides or ()),
+    )
+    with open_log(log_format) as log:
         result = run_pipeline(
             config,
-            RunOptions(duration_s=duration, max_frames=max_frames),
-            on_status=status.show,
-            on_message=status.say,
+            options,
+            on_status=lambda status: log.show(status_line(status)),
+            on_message=lambda message: log.say(
+                message.text,
+                source=message.source,
+                event=message.event,
+                level=message.level,
+                human=str(message),
+            ),
         )
     plain = result.summary.as_dict()
     if summary is not None:
@@ -63,61 +77,7 @@ def run(
     if as_json:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
     elif result.began:
-        Console().print(_table(plain))
+        Console().print(summary_table(plain))
     for problem in result.problems:
-        sys.stderr.write(f"streamfuse: {problem}\n")
+        log.say(problem, event="problem", level="error")
     raise typer.Exit(result.exit_code)
-
-
-def _table(plain: dict[str, Any]) -> Table:
-    """The summary for a person."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    states = ", ".join(f"{count} {state}" for state, count in plain["states"].items() if count)
-    table.add_row("pairs", f"{plain['pairs']} ({states})" if states else "0")
-    table.add_row("fused", f"{plain['fused']} at {plain['fps']:.1f} fps")
-    for name, stream in plain["streams"].items():
-        dropped = ", ".join(f"{count} {cause}" for cause, count in stream["dropped"].items()) or "0"
-        table.add_row(
-            name,
-            f"captured {stream['captured']} = emitted {stream['emitted']} + dropped {dropped}"
-            f" + in flight {stream['in_flight']}",
-        )
-    for name, camera in plain["cameras"].items():
-        table.add_row(f"  {name} camera", _camera(camera))
-    for key, title, unit in (("latency_ms", "latency", "ms"), ("skew_ms", "skew", "ms")):
-        values = "  ".join(f"{name} {value:.1f}" for name, value in plain[key].items() if value is not None)
-        table.add_row(title, f"{values} {unit}" if values else "-")
-    if plain["offset"]:
-        table.add_row("offset", _offset(plain["offset"]))
-    for name, stage in plain["stages"].items():
-        table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
-    for name, sink in plain["sinks"].items():
-        table.add_row(
-            name, f"offered {sink['offered']}, written {sink['written']}, dropped {sink['dropped']}"
-        )
-    restarts = ", ".join(f"{name} {count}" for name, count in plain["restarts"].items() if count)
-    table.add_row("restarts", restarts or "none")
-    table.add_row("engine", f"{plain['backend']} on {plain['device']}" if plain["backend"] else "-")
-    for path in plain["recordings"]:
-        table.add_row("recording", str(path))
-    return table
-
-
-def _offset(plain: dict[str, float | None]) -> str:
-    estimate_ms, applied_ms = plain["estimate_ms"], plain["applied_ms"]
-    if estimate_ms is None:
-        return "unknown: too little moves in both pictures, or for too short a time"
-    return f"infrared times seem {-estimate_ms:.0f} ms off, {applied_ms:.0f} ms were added to them"
-
-
-def _camera(plain: dict[str, Any]) -> str:
-    words = f"{plain['state']}, {plain['reconnects']} reconnects"
-    clock = plain["clock"]
-    if clock is None:
-        return words
-    return (
-        f"{words}, time from {clock['source']}, drift {clock['drift_ppm']:.1f} ppm, "
-        f"jitter {clock['jitter_ms']:.1f} ms"
-    )

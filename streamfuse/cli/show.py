@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -16,9 +14,10 @@ from streamfuse.core.health import CameraState
 from streamfuse.frames import PairState
 
 if TYPE_CHECKING:
+    from streamfuse.runtime.status import Status
     from streamfuse.runtime.summary import Summary
 
-__all__ = ["Advance", "StatusLine", "progress_bar"]
+__all__ = ["Advance", "progress_bar", "status_line"]
 
 
 class Advance(Protocol):
@@ -28,46 +27,32 @@ class Advance(Protocol):
         """Show ``done`` of ``total`` (None while unknown), and a word beside it."""
 
 
-class StatusLine:
-    """One line that is rewritten in place on a terminal; elsewhere only messages are printed."""
+def status_line(status: Status) -> Text:
+    """A run at one moment, in one line."""
+    if not status.begun:
+        return Text(f" {'; '.join(status.health.not_ready)}")
+    summary = status.summary
+    states = summary.states
+    dropped = sum(sum(stream.dropped.values()) for stream in summary.streams.values())
+    latency = summary.latency.p50
+    return Text.assemble(
+        (f" {summary.fused} fused", "bold"),
+        f"  {summary.fps:5.1f} fps",
+        f"  latency {latency:.0f} ms" if latency is not None else "",
+        f"  matched {states[PairState.MATCHED]}  held {states[PairState.HELD]}"
+        f"  single {states[PairState.VISIBLE_ONLY] + states[PairState.INFRARED_ONLY]}",
+        (f"  dropped {dropped}", "yellow" if dropped else ""),
+        (_troubles(summary), "bold yellow"),
+        ("".join(f"  {name} {word}" for name, word in _absent(status)), "bold yellow"),
+        f"  [{summary.backend} {summary.device}]" if summary.backend else "",
+    )
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(Text("starting"), console=console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> StatusLine:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def show(self, summary: Summary) -> None:
-        """Rewrite the line from the numbers of the moment."""
-        if not self._console.is_terminal:
-            return
-        states = summary.states
-        dropped = sum(sum(stream.dropped.values()) for stream in summary.streams.values())
-        latency = summary.latency.p50
-        line = Text.assemble(
-            (f" {summary.fused} fused", "bold"),
-            f"  {summary.fps:5.1f} fps",
-            f"  latency {latency:.0f} ms" if latency is not None else "",
-            f"  matched {states[PairState.MATCHED]}  held {states[PairState.HELD]}"
-            f"  single {states[PairState.VISIBLE_ONLY] + states[PairState.INFRARED_ONLY]}",
-            (f"  dropped {dropped}", "yellow" if dropped else ""),
-            (_troubles(summary), "bold yellow"),
-            f"  [{summary.backend} {summary.device}]" if summary.backend else "",
-        )
-        self._live.update(line, refresh=True)
-
-    def say(self, text: str) -> None:
-        """Print a message above the line."""
-        self._console.print(Text(text), highlight=False, soft_wrap=not self._console.is_terminal)
+def _absent(status: Status) -> Iterator[tuple[str, str]]:
+    """The workers that do not work at the moment."""
+    for name, worker in status.workers.items():
+        if worker.phase in {"restarting", "failed"}:
+            yield name, worker.phase
 
 
 def _troubles(summary: Summary) -> str:

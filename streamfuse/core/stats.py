@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,10 +72,24 @@ class Histogram:
                 return min(max(middle, self._min), self._max)
         return None
 
+    def at_most(self, bounds: Sequence[float]) -> list[int]:
+        """How many values do not exceed each of ``bounds``, which ascend; as exact as the quantiles."""
+        counts = []
+        for bound in bounds:
+            # The bucket that a bound lies in counts when what it stands for does not exceed the bound.
+            last = math.log(max(bound, _SMALLEST) * (_GROWTH + 1) / 2) / math.log(_GROWTH)
+            counts.append(sum(count for index, count in self._buckets.items() if index <= last))
+        return counts
+
     @property
     def count(self) -> int:
         """How many values were counted."""
         return self._count
+
+    @property
+    def total(self) -> float:
+        """Exact sum."""
+        return self._sum
 
     @property
     def mean(self) -> float | None:

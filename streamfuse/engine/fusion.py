@@ -113,6 +113,11 @@ class FusionEngine:
         """Largest batch that is faster than its images one by one; None: the larger the better."""
         return self._backend.useful_batch
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """Taken of the device's own memory at this moment; None where it is the host's."""
+        return self._backend.memory_bytes
+
     def warm_up(self, visible: ImageSpec, *, batch: int = 1, mode: Mode = Mode.STREAM) -> None:
         """Compile for images of this kind now, rather than at the first of them.
 

@@ -1,10 +1,10 @@
-"""Ctrl-C and SIGTERM as numbers that a loop looks at."""
+"""Ctrl-C, SIGTERM and SIGHUP as numbers that a loop looks at."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -19,6 +19,8 @@ class Signals:
     """Ctrl-C (SIGINT)."""
     terminations: int = 0
     """SIGTERM."""
+    hangups: int = 0
+    """SIGHUP: read the configuration again, or the terminal's window was closed."""
 
     @property
     def count(self) -> int:
@@ -26,18 +28,27 @@ class Signals:
         return self.interrupts + self.terminations
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """The handler of both."""
+        """The handler of all."""
         if number == signal.SIGINT:
             self.interrupts += 1
+        elif number == signal.SIGHUP:
+            self.hangups += 1
         else:
             self.terminations += 1
 
 
-@contextmanager
-def caught_signals() -> Iterator[Signals]:
-    """Count the signals while the block runs; afterwards they do what they did before."""
+@contextlib.contextmanager
+def caught_signals(*, hangups: bool = False) -> Iterator[Signals]:
+    """Count the signals while the block runs; afterwards they do what they did before.
+
+    Args:
+        hangups: count SIGHUP too, unless it is ignored, as under ``nohup``.
+    """
     signals = Signals()
-    before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    if hangups and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.add(signal.SIGHUP)
+    before = {number: signal.signal(number, signals.handle) for number in numbers}
     try:
         yield signals
     finally:

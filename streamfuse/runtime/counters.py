@@ -19,6 +19,7 @@ __all__ = [
     "CAPTURE_CAUSES",
     "DETECTIONS",
     "ENGINE",
+    "EVENTS",
     "FUSED",
     "LAST_FRAME_NS",
     "OPENED",
@@ -42,6 +43,8 @@ PAIRED: Final = "paired"
 """Pairs made, whether they were fused or not: the next pair's id, also for an engine that was restarted."""
 FUSED: Final = "fused"
 DETECTIONS: Final = "detections"
+EVENTS: Final = "events"
+"""Events that rules have seen begin."""
 SINK_WRITTEN: Final = "written"
 SINK_FAILED: Final = "failed"
 """Frames that reached a sink and could not be dealt with, for example because the disk was full."""
@@ -89,7 +92,7 @@ def counters_of(role: str) -> tuple[str, ...]:
         return (CAPTURED, *camera, *map(capture_dropped, CAPTURE_CAUSES), *outbox_counters([ENGINE]))
     if role != ENGINE:
         return (SINK_WRITTEN, SINK_FAILED, *inlet_counters(Channel.FUSED))
-    names = [PAIRED, FUSED, DETECTIONS, *map(pairs, PairState), *outbox_counters(SINKS)]
+    names = [PAIRED, FUSED, DETECTIONS, EVENTS, *map(pairs, PairState), *outbox_counters(SINKS)]
     for stream in StreamName:
         names += [emitted(stream), held(stream), *(dropped(stream, cause) for cause in DropCause)]
         names += inlet_counters(Channel(stream))

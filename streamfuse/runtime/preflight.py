@@ -8,18 +8,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from streamfuse.config.fields import split_host_port
+from streamfuse.config.outputs import JsonlSink, MqttSink, PublishSink, Record, WebhookSink, ZeromqSink
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.engine.fusion import FusionEngine
 from streamfuse.errors import OutputError, StreamfuseError
 from streamfuse.frames import StreamName
-from streamfuse.io.encode import pick_encoder
 from streamfuse.io.files import check_writable
+from streamfuse.io.publish.publishers import check_library, open_publisher
 from streamfuse.io.transport.segment import preflight
+from streamfuse.io.video.encoders import pick_encoder
 from streamfuse.runtime.plan import Plan, make_plan, summary_of
 
 __all__ = ["Finding", "check_pipeline"]
+
+_ANSWER_S: Final = 2.0
+"""How long a server may take to accept a connection."""
 
 _SHM = Path("/dev/shm")  # noqa: S108 - shared memory, looked at and not written
 
@@ -68,7 +75,9 @@ def _checks(config: PipelineConfig, plan: Plan | None) -> Iterator[tuple[str, Ca
         yield "metrics", partial(_free_port, config.metrics.prometheus)
     record = config.record
     if record is not None:
-        yield "record", lambda: _record(record.dir, record.codec)
+        yield "record", lambda: _record(record)
+    for sink in config.publish:
+        yield f"publish {sink.kind}", partial(_publish, sink)
 
 
 def _describe(plan: Plan, stream: StreamName) -> str:
@@ -102,9 +111,42 @@ def _free_port(address: str) -> str:
         raise OutputError(f"{address}: {error.strerror}; stop what uses it or choose another port") from error
 
 
-def _record(folder: Path, codec: str) -> str:
-    # The folder itself is made by the run; a check leaves nothing behind.
+def _record(record: Record) -> str:
+    there = _writable_parent(record.dir)
+    encoders = [pick_encoder(record.codec).name]
+    if record.raw_infrared:
+        encoders.append(pick_encoder("ffv1").name)
+    free = shutil.disk_usage(there).free
+    return f"{record.dir}: {' and '.join(encoders)}, {free / 1e9:.1f} GB free"
+
+
+def _publish(sink: PublishSink) -> str:
+    check_library(sink)
+    match sink:
+        case JsonlSink():
+            _writable_parent(sink.path.parent)
+            return str(sink.path)
+        case ZeromqSink():
+            open_publisher(sink, pipeline="check").close()
+            return f"{sink.bind} is free"
+        case MqttSink():
+            return _answers(*split_host_port(sink.broker))
+        case WebhookSink():
+            parts = urlsplit(sink.url)
+            return _answers(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+
+
+def _answers(host: str, port: int) -> str:
+    """Whether somebody is there now. Nobody is no failure: the run waits for him."""
+    try:
+        with socket.create_connection((host, port), timeout=_ANSWER_S):
+            return f"{host}:{port} answers"
+    except OSError as error:
+        return f"{host}:{port} does not answer now ({error}); the run tries again and again"
+
+
+def _writable_parent(folder: Path) -> Path:
+    """The nearest folder that exists, where ``folder`` can be made: a check leaves nothing behind."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     check_writable(there)
-    free = shutil.disk_usage(there).free
-    return f"{folder}: {pick_encoder(codec).name}, {free / 1e9:.1f} GB free"
+    return there

@@ -40,7 +40,7 @@ class Report:
                 if "clock" in event:
                     clock = event["clock"]
                     self.clocks[role] = ClockReport(**{**clock, "source": TimeSource(clock["source"])})
-            case "lost":
+            case "lost" | "replaced":
                 if role in self._current:
                     self._earlier[role].append(self._current.pop(role))
             case "recording":
@@ -59,6 +59,12 @@ class Report:
         """What the engine last said about the offset between the streams; empty when it does not look."""
         found = [stats["offset"] for stats in self._all() if "offset" in stats]
         return dict(found[-1]) if found else {}
+
+    @property
+    def device_memory_bytes(self) -> int | None:
+        """What the engine last said it has taken of its device's memory; None when it says nothing."""
+        found = [stats["device_memory_bytes"] for stats in self._all() if "device_memory_bytes" in stats]
+        return int(found[-1]) if found else None
 
     def histogram(self, name: str) -> Histogram:
         """A histogram that workers send under ``name``, over all of them."""

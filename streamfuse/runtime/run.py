@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
-from streamfuse.config.fields import split_host_port
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.errors import EXIT_INTERRUPTED, PromiseError, SourceError
 from streamfuse.frames import StreamName
 from streamfuse.io.files import check_writable
-from streamfuse.io.metrics import MetricsServer
 from streamfuse.io.signals import Signals, caught_signals
+from streamfuse.io.terminal import Terminal
 from streamfuse.io.transport.board import Board
 from streamfuse.io.transport.ring import RingWriter
 from streamfuse.io.transport.rundir import RunDir
 from streamfuse.io.transport.segment import preflight
 from streamfuse.runtime.counters import ENGINE, counters_of
+from streamfuse.runtime.health import HealthWatch, WorkerHealth
+from streamfuse.runtime.message import Message
+from streamfuse.runtime.monitor import Monitor
 from streamfuse.runtime.plan import Plan, make_plan
+from streamfuse.runtime.reloading import Reloader
 from streamfuse.runtime.report import Report
-from streamfuse.runtime.summary import Summary, metrics_of
+from streamfuse.runtime.status import Status, resident_bytes
+from streamfuse.runtime.summary import Summary
 from streamfuse.runtime.supervisor import STALL_TIMEOUT_S, Supervisor
 
 __all__ = ["RunOptions", "RunResult", "run_pipeline"]
@@ -42,6 +46,8 @@ class RunOptions:
     max_frames: int | None = None
     stall_timeout_s: float = STALL_TIMEOUT_S
     """Seconds without progress after which a worker is replaced."""
+    reload: Callable[[], PipelineConfig] | None = None
+    """Reads the pipeline file again when SIGHUP comes; raises ConfigError. None: SIGHUP ends the program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,33 +66,33 @@ def run_pipeline(
     config: PipelineConfig,
     options: RunOptions,
     *,
-    on_status: Callable[[Summary], None],
-    on_message: Callable[[str], None],
+    on_status: Callable[[Status], None],
+    on_message: Callable[[Message], None],
 ) -> RunResult:
     """Run a pipeline until its sources end, its options say so, or the user interrupts it.
 
     Args:
         config: the checked configuration.
         options: when to stop.
-        on_status: called twice a second with the numbers of the moment.
-        on_message: called with one sentence when something happens that a person should know.
+        on_status: called twice a second with the state of the moment.
+        on_message: called when something happens that a person should know.
 
     Raises:
         StreamfuseError: the run could not begin; nothing is left behind.
     """
     for left in RunDir.sweep():
-        on_message(f"removed what a crashed run left in shared memory: {left}")
+        on_message(Message(text=f"removed what a crashed run left in shared memory: {left}"))
     with ExitStack() as stack:
         run_dir = stack.enter_context(RunDir.create())
         plan = make_plan(
             config,
             run_dir=run_dir.path,
             max_frames=options.max_frames,
-            say=on_message,
+            say=lambda text: on_message(Message(text=text)),
             wait_s=options.duration_s,
         )
         for stream in plan.absent:
-            on_message(f"{stream}: {plan.without(stream)}")
+            on_message(Message(text=plan.without(stream), source=stream, event="camera", level="warning"))
         if config.record is not None:
             check_writable(config.record.dir)
         _allocate(plan, run_dir)
@@ -94,13 +100,10 @@ def run_pipeline(
             role: stack.enter_context(closing(Board.create(run_dir.board(role), counters_of(role))))
             for role in (*StreamName, ENGINE, *plan.sinks)
         }
-        run = _Run(plan, options, boards, on_status=on_status, on_message=on_message)
-        if config.metrics is not None and config.metrics.prometheus is not None:
-            host, port = split_host_port(config.metrics.prometheus)
-            server = MetricsServer(host, port, lambda: metrics_of(run.summary()))
-            stack.callback(server.close)
-            server.start()
-        with caught_signals() as signals:
+        clock = SystemClock()
+        monitor = stack.enter_context(Monitor(plan, clock, say=on_message))
+        run = _Run(plan, options, boards, monitor=monitor, clock=clock, on_status=on_status, say=on_message)
+        with caught_signals(hangups=options.reload is not None) as signals:
             return run.to_its_end(signals)
 
 
@@ -118,19 +121,28 @@ class _Run:
         self,
         plan: Plan,
         options: RunOptions,
-        boards: dict[str, Board],
+        boards: Mapping[str, Board],
         *,
-        on_status: Callable[[Summary], None],
-        on_message: Callable[[str], None],
+        monitor: Monitor,
+        clock: Clock,
+        on_status: Callable[[Status], None],
+        say: Callable[[Message], None],
     ) -> None:
         self._plan = plan
         self._options = options
         self._boards = boards
+        self._monitor = monitor
         self._on_status = on_status
-        self._on_message = on_message
-        self._clock: Clock = SystemClock()
+        self._say = say
+        self._clock = clock
         self._report = Report()
+        self._health = HealthWatch()
+        self._reloader = None if options.reload is None else Reloader(plan, options.reload, say=say)
+        self._terminal = Terminal()
         self._interrupts_seen = 0
+        self._hangups_seen = 0
+        self._began_ns = clock.now_ns()
+        self._has_begun = False
         orders = {role: {"role": role, "plan": plan.to_json()} for role in boards}
         self._supervisor = Supervisor(
             orders,
@@ -139,12 +151,6 @@ class _Run:
             on_event=self._on_event,
             stall_timeout_s=options.stall_timeout_s,
         )
-
-    def summary(self) -> Summary:
-        """The numbers of the moment, from the boards and the workers' last words."""
-        counters = {role: board.snapshot() for role, board in self._boards.items()}
-        restarts = {role: worker.restarts for role, worker in self._supervisor.workers.items()}
-        return Summary.of(counters, self._report, restarts=restarts)
 
     def to_its_end(self, signals: Signals) -> RunResult:
         """Run, and turn whatever happened into a result."""
@@ -156,19 +162,21 @@ class _Run:
             try:
                 while supervisor.running:
                     supervisor.step()
+                    self._welcome(supervisor)
                     self._heed(signals, supervisor)
                     if (now_ns := self._clock.now_ns()) >= status_at_ns:
                         status_at_ns = now_ns + round(_STATUS_EVERY_S * NS_PER_S)
-                        self._on_status(self.summary())
+                        self._show(supervisor, now_ns)
             except PromiseError as error:
                 problems.append(str(error))
                 exit_code = error.exit_code
+            self._monitor.ending()
         for role, worker in supervisor.workers.items():
             if worker.error is not None:
                 code, text = worker.error
                 problems.append(text if text.startswith(role) else f"{role}: {text}")
                 exit_code = exit_code or code
-        summary = self.summary()
+        summary = self._summary()
         broken = summary.broken_promises()
         problems.extend(broken)
         if not (signals.count or summary.pairs) and summary.cameras:
@@ -179,21 +187,52 @@ class _Run:
         elif broken:
             exit_code = exit_code or PromiseError.exit_code
         return RunResult(
-            summary=summary,
+            summary=summary.settled() if signals.count else summary,
             exit_code=exit_code,
             problems=tuple(problems),
             began=supervisor.epoch_ns is not None,
         )
 
+    def _summary(self) -> Summary:
+        """The numbers of the moment, from the boards and the workers' last words."""
+        counters = {role: board.snapshot() for role, board in self._boards.items()}
+        restarts = {role: worker.restarts for role, worker in self._supervisor.workers.items()}
+        return Summary.of(counters, self._report, restarts=restarts)
+
+    def _show(self, supervisor: Supervisor, now_ns: int) -> None:
+        summary = self._summary()
+        workers = {}
+        for role, worker in supervisor.workers.items():
+            pid = None if worker.child is None else worker.child.pid
+            workers[role] = WorkerHealth(
+                phase=worker.phase, restarts=worker.restarts, pid=pid, resident_bytes=resident_bytes(pid)
+            )
+        begun = supervisor.epoch_ns is not None
+        health = self._health.see(summary, workers, begun=begun, stopping=supervisor.stopping, now_ns=now_ns)
+        status = Status(summary=summary, workers=workers, health=health, begun=begun, now_ns=now_ns)
+        self._monitor.show(status)
+        self._on_status(status)
+
+    def _welcome(self, supervisor: Supervisor) -> None:
+        """Say once that the run has begun, and on what."""
+        if self._has_begun or supervisor.epoch_ns is None:
+            return
+        self._has_begun = True
+        took_s = (supervisor.epoch_ns - self._began_ns) / NS_PER_S
+        engine = f"{self._report.backend} on {self._report.device}"
+        self._say(Message(text=f"running with {engine}, ready after {took_s:.1f} s", event="running"))
+
     def _heed(self, signals: Signals, supervisor: Supervisor) -> None:
+        self._heed_hangup(signals, supervisor)
         if signals.count > self._interrupts_seen:
             self._interrupts_seen = signals.count
             if signals.count > 1 or supervisor.epoch_ns is None:
                 supervisor.kill()  # before the run has begun nobody holds anything
             else:
-                self._on_message("stopping")
+                self._say(Message(text="stopping", event="stopping"))
                 supervisor.stop(drain=False, timeout_s=INTERRUPT_TIMEOUT_S)
         if supervisor.stopping:
+            self._monitor.ending()
             return
         duration_s, epoch_ns = self._options.duration_s, supervisor.epoch_ns
         over = (
@@ -206,13 +245,26 @@ class _Run:
         elif over or supervisor.workers[ENGINE].done or self._report.enough or self._hopeless():
             supervisor.stop(drain=True, timeout_s=DRAIN_TIMEOUT_S)
 
+    def _heed_hangup(self, signals: Signals, supervisor: Supervisor) -> None:
+        """Reload once the run has begun; when the terminal was closed, it is a wish to stop."""
+        if signals.hangups == self._hangups_seen or self._reloader is None:
+            return
+        if self._terminal.is_gone:
+            self._terminal.leave()
+            self._hangups_seen = signals.hangups
+            signals.terminations += 1
+        elif supervisor.epoch_ns is not None and not supervisor.stopping:
+            self._hangups_seen = signals.hangups
+            self._monitor.reloading()
+            self._reloader.reload(supervisor)
+
     def _hopeless(self) -> bool:
         """Whether a camera has failed for a reason that does not heal; all others are tried for ever."""
         return any(self._plan.source(s).live and self._supervisor.workers[s].error for s in StreamName)
 
     def _on_event(self, role: str, event: dict[str, Any]) -> None:
         self._report.hear(role, event)
-        if event["event"] in {"log", "lost", "warning"}:
-            self._on_message(f"[{role}] {event['text']}")
-        elif event["event"] == "camera":
-            self._on_message(f"{role}: {event['text']}")
+        kind = event["event"]
+        if kind in {"log", "lost", "warning", "camera"}:
+            level = "warning" if kind in {"lost", "warning"} else "info"
+            self._say(Message(text=event["text"], source=role, event=kind, level=event.get("level", level)))

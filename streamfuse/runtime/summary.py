@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamfuse.core.health import CameraHealth, CameraState
 from streamfuse.core.stats import Accounting, Histogram
 from streamfuse.frames import DropCause, PairState, StreamName
-from streamfuse.io.metrics import MetricsSnapshot
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.report import Report
 
-__all__ = ["SinkCounts", "Summary", "metrics_of"]
+__all__ = ["SinkCounts", "Summary"]
 
 Counters = Mapping[str, Mapping[str, int]]
 """Counters of every worker's board, by worker and name."""
@@ -28,6 +27,11 @@ class SinkCounts:
     dropped: int
     failed: int = 0
     """Reached the sink, which could not deal with them."""
+
+    @property
+    def waiting(self) -> int:
+        """On their way to the sink at this moment."""
+        return max(0, self.offered - self.written - self.failed - self.dropped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +51,14 @@ class Summary:
     sinks: Mapping[str, SinkCounts]
     cameras: Mapping[StreamName, CameraHealth] = field(default_factory=dict)
     """The streams that come from live cameras."""
+    events: int = 0
+    """How many have begun."""
     offset: Mapping[str, float | None] = field(default_factory=dict)
     """Between the streams, as the images show it: ``estimate_ms``, ``confidence``, ``applied_ms``."""
+    paired: int = 0
+    """Pairs made, whether they were fused, will be, or had to make room for newer ones."""
+    device_memory_bytes: int | None = None
+    """Of the device, taken by the engine; None where it does not say."""
     recordings: tuple[str, ...] = ()
     restarts: Mapping[str, int] = field(default_factory=dict)
     backend: str = ""
@@ -61,6 +71,7 @@ class Summary:
         return cls(
             fused=engine[c.FUSED],
             detections=engine[c.DETECTIONS],
+            events=engine[c.EVENTS],
             states={state: engine[c.pairs(state)] for state in PairState},
             streams={stream: _account(counters[stream], engine, stream) for stream in StreamName},
             fps=report.fps,
@@ -70,6 +81,8 @@ class Summary:
             sinks={name: _sink(name, counters[name], engine) for name in c.SINKS if name in counters},
             cameras=_cameras(counters, report),
             offset=report.offset,
+            paired=engine[c.PAIRED],
+            device_memory_bytes=report.device_memory_bytes,
             recordings=tuple(report.recordings),
             restarts=dict(restarts),
             backend=report.backend,
@@ -80,6 +93,10 @@ class Summary:
     def pairs(self) -> int:
         """All pairs that left the engine."""
         return sum(self.states.values())
+
+    def settled(self) -> Summary:
+        """The summary of a run that was cut short: what was still under way was stopped."""
+        return replace(self, streams={stream: _stopped(account) for stream, account in self.streams.items()})
 
     def broken_promises(self) -> list[str]:
         """One sentence for each guarantee that the numbers contradict."""
@@ -107,6 +124,7 @@ class Summary:
             "cameras": {stream.value: camera.as_dict() for stream, camera in self.cameras.items()},
             "offset": dict(self.offset),
             "detections": self.detections,
+            "events": self.events,
             "recordings": list(self.recordings),
             "restarts": dict(self.restarts),
             "sinks": {
@@ -144,6 +162,11 @@ def _account(capture: Mapping[str, int], engine: Mapping[str, int], stream: Stre
         dropped=dropped,
         in_flight=max(0, pending) + max(0, on_the_wire) + engine[c.held(stream)],
     )
+
+
+def _stopped(account: Accounting) -> Accounting:
+    stopped = account.dropped.get(DropCause.STOPPED, 0) + account.in_flight
+    return replace(account, dropped={**account.dropped, DropCause.STOPPED: stopped}, in_flight=0)
 
 
 def _cameras(counters: Counters, report: Report) -> dict[StreamName, CameraHealth]:
@@ -184,26 +207,3 @@ def _sink(name: str, sink: Mapping[str, int], engine: Mapping[str, int]) -> Sink
 
 def _rounded(**values: float | None) -> dict[str, float | None]:
     return {name: None if value is None else round(value, 3) for name, value in values.items()}
-
-
-def metrics_of(summary: Summary) -> MetricsSnapshot:
-    """The summary as the metrics page shows it."""
-    return MetricsSnapshot(
-        streams=summary.streams,
-        pairs=summary.states,
-        latency_s=_quantiles_s(summary.latency),
-        skew_s=_quantiles_s(summary.skew),
-        fps=summary.fps,
-        worker_restarts=summary.restarts,
-        cameras=summary.cameras,
-        offset_s={
-            key.removesuffix("_ms"): value / 1000
-            for key, value in summary.offset.items()
-            if key.endswith("_ms") and value is not None
-        },
-    )
-
-
-def _quantiles_s(times_ms: Histogram) -> dict[float, float]:
-    values = {q: times_ms.quantile(q) for q in (0.5, 0.95, 0.99)}
-    return {q: value / 1000 for q, value in values.items() if value is not None}

@@ -3,6 +3,8 @@
 The supervisor holds no pixels. It learns from three things: what workers say (events), whether
 their processes live, and whether their boards move. A worker that dies without having said why is
 started again after a back-off; one that reported an error has ended for good, and the others go on.
+A worker may also be replaced on purpose, by one with another order; if that one fails before it is
+ready, the old order is taken up again.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from streamfuse.clock import NS_PER_S, Clock
 from streamfuse.core.backoff import Backoff
 from streamfuse.errors import PromiseError
 from streamfuse.runtime.child import WORKER_COMMAND, Child
+from streamfuse.runtime.health import WorkerPhase
 
 __all__ = ["STALL_TIMEOUT_S", "Pulse", "Supervisor", "WorkerState"]
 
@@ -27,6 +30,8 @@ STALL_TIMEOUT_S: Final = 10.0
 """How long a worker's board may stand still before it is replaced."""
 STEADY_AFTER_S: Final = 60.0
 """A worker that has lived so long works: should it die, its first restart comes soon again."""
+_LEAVE_TIMEOUT_S: Final = 4.0
+"""How long a worker may take to make room for its successor."""
 _TICK_S: Final = 0.1
 _HARD_KILL_AFTER_S: Final = 0.3
 
@@ -50,6 +55,13 @@ class WorkerState:
     killed: bool = False
     """It did not end when it was asked to."""
     restarts: int = 0
+    """How often it has died and was started again."""
+    lives: int = 0
+    """Processes it has had, the present one included."""
+    fallback: dict[str, Any] | None = None
+    """The order before the one that is being tried out."""
+    leave_by_ns: int | None = None
+    """It was asked to make room for its successor, and has so long to do it."""
     restart_at_ns: int | None = None
     progress: int = -1
     progress_ns: int = 0
@@ -57,6 +69,19 @@ class WorkerState:
     backoff: Backoff = field(default_factory=lambda: Backoff(rng=random.Random()))  # noqa: S311 - jitter
     error: tuple[int, str] | None = None
     """Exit code and sentence that it reported."""
+
+    @property
+    def phase(self) -> WorkerPhase:
+        """What it is doing, in a word."""
+        if self.error is not None:
+            return WorkerPhase.FAILED
+        if self.done:
+            return WorkerPhase.DONE
+        is_here = self.child is not None and self.leave_by_ns is None
+        if is_here and self.ready:
+            return WorkerPhase.RUNNING
+        is_first = self.lives == 0 or (self.lives == 1 and is_here)
+        return WorkerPhase.STARTING if is_first else WorkerPhase.RESTARTING
 
 
 class Supervisor:
@@ -146,6 +171,30 @@ class Supervisor:
             else:
                 worker.done = True
 
+    def brief(self, name: str, order: dict[str, Any]) -> None:
+        """Change the order that a worker's successors will begin with."""
+        self.workers[name].order = order
+
+    def tell(self, name: str, command: str, **fields: object) -> None:
+        """Give a worker a command, if it is there."""
+        child = self.workers[name].child
+        if child is not None:
+            child.command(command, **fields)
+
+    def replace(self, name: str, order: dict[str, Any]) -> None:
+        """End a worker in its own time, and start one with another order in its place.
+
+        A worker that has ended for good stays so: nobody offers it anything any more.
+        """
+        worker = self.workers[name]
+        if worker.done:
+            return
+        worker.fallback = worker.fallback or worker.order
+        worker.order = order
+        if worker.child is not None:
+            worker.leave_by_ns = self._clock.now_ns() + round(_LEAVE_TIMEOUT_S * NS_PER_S)
+            worker.child.command("stop", drain=False)
+
     def kill(self) -> None:
         """End whatever still runs, at once."""
         for worker in self.workers.values():
@@ -156,8 +205,9 @@ class Supervisor:
 
     def _spawn(self, name: str) -> None:
         worker = self.workers[name]
-        worker.child = Child({**worker.order, "restarts": worker.restarts}, command=self._command)
-        worker.restart_at_ns = None
+        worker.child = Child({**worker.order, "restarts": worker.lives}, command=self._command)
+        worker.lives += 1
+        worker.restart_at_ns = worker.leave_by_ns = None
         worker.started_ns = worker.progress_ns = self._clock.now_ns()
         worker.ready = False
         for pipe in worker.child.pipes:
@@ -176,6 +226,8 @@ class Supervisor:
 
     def _welcome(self, worker: WorkerState) -> None:
         worker.ready = True
+        if worker.leave_by_ns is None:
+            worker.fallback = None
         worker.progress_ns = self._clock.now_ns()
         if worker.child is None or self._epoch_ns is None:
             return
@@ -211,7 +263,9 @@ class Supervisor:
             return
         self._hear(name)  # its last words
         self._bury(worker)
-        if status == 0 or worker.error is not None or self.stopping:
+        if not self.stopping and self._is_followed(name, worker, status):
+            self._spawn(name)
+        elif status == 0 or worker.error is not None or self.stopping:
             self._retire(name, worker)
         elif self._epoch_ns is None:
             raise PromiseError(f"{name} died while starting ({_cause(status)}); its last words are above")
@@ -223,7 +277,23 @@ class Supervisor:
                 name, {"event": "lost", "text": f"{_cause(status)}; starting it again in {delay_s:.1f} s"}
             )
 
+    def _is_followed(self, name: str, worker: WorkerState, status: int) -> bool:
+        """Whether a worker that has just ended is replaced at once, by one with another order."""
+        if worker.leave_by_ns is not None:
+            worker.error = None
+            self._on_event(name, {"event": "replaced"})
+            return True
+        if worker.fallback is None or status == 0:
+            return False
+        why = worker.error[1] if worker.error is not None else _cause(status)
+        worker.order, worker.error, worker.fallback = worker.fallback, None, None
+        text = f"goes on as before, as the changes cannot be made: {why}"
+        self._on_event(name, {"event": "warning", "text": text})
+        return True
+
     def _watch_progress(self, name: str, worker: WorkerState, now_ns: int) -> None:
+        if worker.leave_by_ns is not None and now_ns > worker.leave_by_ns and worker.child is not None:
+            worker.child.kill()
         progress = self._pulse(name)
         patience_s = self._stall_timeout_s if worker.ready else READY_TIMEOUT_S
         if progress != worker.progress or self._epoch_ns is None:

@@ -36,7 +36,8 @@ ORPHAN_GRACE_S: Final = 3.0
 
 def main() -> None:
     """Run one worker from order to end; the process exits with its status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):  # the supervisor acts on them
+        signal.signal(number, signal.SIG_IGN)
     link, order = Link.claim_stdio()
     role = str(order["role"])
     setproctitle.setproctitle(f"streamfuse {'capture ' if role in set(StreamName) else ''}{role}")

@@ -46,6 +46,19 @@ def test_count_mean_and_max_are_exact(values: list[float]) -> None:
     assert summary.max == max(values)
 
 
+@settings(deadline=None)
+@given(latencies, st.lists(st.floats(0.001, 1e6), min_size=1, max_size=5))
+def test_counts_below_bounds_are_right_within_one_percent(values: list[float], bounds: list[float]) -> None:
+    """No value is on the wrong side of a bound unless it is within the promised fraction of it."""
+    bounds = sorted(bounds)
+    counts = histogram(values).at_most(bounds)
+    slack = 1 + 2.01 * RELATIVE_ERROR
+    for bound, count in zip(bounds, counts, strict=True):
+        assert sum(value <= bound / slack for value in values) <= count
+        assert count <= sum(value <= bound * slack for value in values)
+    assert counts == sorted(counts)
+
+
 def test_percentiles_have_names() -> None:
     """Of the latencies 1..1000 ms, p50, p95 and p99 are close to 500, 950 and 990."""
     summary = histogram([float(ms) for ms in range(1, 1001)])

@@ -13,10 +13,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamfuse.core.clockfit import ClockReport, TimeSource
 from streamfuse.core.health import CameraHealth, CameraState
-from streamfuse.core.stats import Accounting
+from streamfuse.core.stats import Accounting, Histogram
 from streamfuse.errors import OutputError
 from streamfuse.frames import DropCause, PairState, StreamName
-from streamfuse.io.metrics import MetricsServer, MetricsSnapshot
+from streamfuse.io.metrics import MetricsServer, MetricsSnapshot, WorkerNumbers
+
+
+def histogram(*values: float) -> Histogram:
+    """A histogram of a few values."""
+    made = Histogram()
+    for value in values:
+        made.add(value)
+    return made
+
 
 SNAPSHOT = MetricsSnapshot(
     streams={
@@ -24,10 +33,21 @@ SNAPSHOT = MetricsSnapshot(
         StreamName.INFRARED: Accounting(captured=50, emitted=50, dropped={}, in_flight=0),
     },
     pairs={PairState.MATCHED: 80, PairState.HELD: 10},
-    latency_s={0.5: 0.02, 0.95: 0.04},
-    skew_s={0.5: 0.001},
+    detections=12,
+    events=2,
+    latency_ms=histogram(20.0, 20.0, 40.0, 9000.0),
+    skew_ms=histogram(1.0),
+    stages_ms={"fuse": histogram(7.0, 8.0)},
     fps=29.5,
-    worker_restarts={"capture visible": 2},
+    sinks={"recorder": {"written": 80, "failed": 1, "dropped": 2}},
+    queues={"visible": 3, "recorder": 7},
+    workers={
+        "visible": WorkerNumbers(up=True, restarts=2, resident_bytes=1 << 20),
+        "engine": WorkerNumbers(up=False, restarts=0, resident_bytes=0),
+    },
+    shared_memory_bytes={"fused": 4096},
+    device_memory_bytes={"cuda:0": 1 << 30},
+    disk_free_bytes=123_000,
     offset_s={"estimate": -0.04, "applied": 0.0},
     cameras={
         StreamName.INFRARED: CameraHealth(
@@ -71,11 +91,88 @@ def test_a_scrape_tells_the_snapshot() -> None:
     assert sample(got, "streamfuse_frames_dropped_total", stream="visible", cause="late") == 7
     assert sample(got, "streamfuse_frames_in_flight", stream="visible") == 3
     assert sample(got, "streamfuse_pairs_total", state="held") == 10
-    assert sample(got, "streamfuse_latency_seconds", quantile="0.95") == 0.04
-    assert sample(got, "streamfuse_skew_seconds", quantile="0.5") == 0.001
+    assert sample(got, "streamfuse_detections_total") == 12
+    assert sample(got, "streamfuse_events_total") == 2
     assert sample(got, "streamfuse_fps") == 29.5
     assert sample(got, "streamfuse_offset_seconds", what="estimate") == -0.04
-    assert sample(got, "streamfuse_worker_restarts_total", worker="capture visible") == 2
+    assert sample(got, "streamfuse_worker_restarts_total", worker="visible") == 2
+    assert sample(got, "streamfuse_worker_up", worker="visible") == 1
+    assert sample(got, "streamfuse_worker_up", worker="engine") == 0
+    assert sample(got, "streamfuse_worker_resident_bytes", worker="visible") == 1 << 20
+    assert sample(got, "streamfuse_sink_frames_total", sink="recorder", result="failed") == 1
+    assert sample(got, "streamfuse_queue_frames", queue="recorder") == 7
+    assert sample(got, "streamfuse_shared_memory_bytes", ring="fused") == 4096
+    assert sample(got, "streamfuse_device_memory_bytes", device="cuda:0") == 1 << 30
+    assert sample(got, "streamfuse_disk_free_bytes") == 123_000
+
+
+def test_times_are_histograms() -> None:
+    """Buckets grow to the count, the sum is exact, and all is in seconds."""
+    with serving(lambda: SNAPSHOT) as server:
+        got = scrape(server)
+    assert sample(got, "streamfuse_latency_seconds_bucket", le="0.01") == 0
+    assert sample(got, "streamfuse_latency_seconds_bucket", le="0.03") == 2
+    assert sample(got, "streamfuse_latency_seconds_bucket", le="5.0") == 3
+    assert sample(got, "streamfuse_latency_seconds_bucket", le="+Inf") == 4
+    assert sample(got, "streamfuse_latency_seconds_count") == 4
+    assert sample(got, "streamfuse_latency_seconds_sum") == pytest.approx(9.08)
+    assert sample(got, "streamfuse_skew_seconds_bucket", le="0.002") == 1
+    assert sample(got, "streamfuse_stage_seconds_bucket", stage="fuse", le="0.01") == 2
+    assert sample(got, "streamfuse_stage_seconds_sum", stage="fuse") == pytest.approx(0.015)
+
+
+def test_without_a_recording_no_disk_is_told() -> None:
+    """A series that is not there raises no alarm, one of 0 bytes would."""
+    with serving(MetricsSnapshot) as server:
+        assert ("streamfuse_disk_free_bytes", frozenset()) not in scrape(server)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_probe_gives_its_reasons(path: str) -> None:
+    """200 when there is nothing against it, 503 with the sentences otherwise; the other one is not asked."""
+    reasons: list[str] = []
+    probe = {"healthy" if path == "/healthz" else "ready": lambda: reasons}
+    server = MetricsServer("127.0.0.1", 0, MetricsSnapshot, **probe)
+    server.start()
+    with server:
+        address = f"http://127.0.0.1:{server.port}"
+        well = httpx.get(address + path)
+        reasons.append("infrared: the camera is lost")
+        unwell = httpx.get(address + path)
+        other = httpx.get(address + ("/readyz" if path == "/healthz" else "/healthz"))
+    assert (well.status_code, well.json()) == (200, {"ok": True, "reasons": []})
+    assert (unwell.status_code, unwell.json()) == (503, {"ok": False, "reasons": reasons})
+    assert other.status_code == 200
+
+
+def test_only_its_pages_are_served() -> None:
+    """Another path and another method are refused; HEAD has no body; nothing is kept by caches."""
+    with serving(lambda: SNAPSHOT) as server:
+        address = f"http://127.0.0.1:{server.port}"
+        assert httpx.get(f"{address}/../etc/passwd").status_code == 404
+        assert httpx.post(f"{address}/metrics").status_code == 405
+        head = httpx.head(f"{address}/metrics")
+    assert (head.status_code, head.content, head.headers["cache-control"]) == (200, b"", "no-store")
+
+
+def test_nonsense_does_not_stop_it() -> None:
+    """What is no HTTP is answered or hung up on, and the next scrape is served."""
+    with serving(lambda: SNAPSHOT) as server:
+        for words in (b"\x00\xff" * 600, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"GET\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+                client.sendall(words)
+                client.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(ConnectionResetError):
+                    client.recv(65536)
+        assert scrape(server)
+
+
+def test_it_listens_on_ipv6_too() -> None:
+    """An address with colons is one of IPv6."""
+    server = MetricsServer("::1", 0, lambda: SNAPSHOT)
+    server.start()
+    with server:
+        assert httpx.get(f"http://[::1]:{server.port}/healthz").status_code == 200
 
 
 def test_the_accounting_of_a_stream_adds_up() -> None:
@@ -106,9 +203,7 @@ def test_numbers_are_read_when_asked() -> None:
 
     def read() -> MetricsSnapshot:
         taken.append(next(fps))
-        return MetricsSnapshot(
-            streams={}, pairs={}, latency_s={}, skew_s={}, fps=taken[-1], worker_restarts={}
-        )
+        return MetricsSnapshot(fps=taken[-1])
 
     with serving(read) as server:
         assert taken == []
@@ -121,8 +216,11 @@ def test_only_our_own_numbers_are_told() -> None:
         assert {name.split("_")[0] for name, _ in scrape(server)} == {"streamfuse"}
 
 
-def test_a_port_in_use_is_one_sentence() -> None:
+@pytest.mark.fault
+def test_a_port_in_use_is_one_sentence(record_property: Callable[[str, object], None]) -> None:
     """A port that somebody else has is an OutputError naming the address, and nothing is left running."""
+    record_property("room", "operations")
+    record_property("fault", "two runs with the numbers on one port: the second says so and does not begin")
     before = threading.active_count()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = MetricsServer("127.0.0.1", taken.getsockname()[1], lambda: SNAPSHOT)
@@ -144,12 +242,6 @@ def test_close_frees_the_port_and_the_thread() -> None:
     scrape(second)
     second.close()
     assert threading.active_count() == before
-
-
-def test_a_quantile_is_a_fraction() -> None:
-    """95 for 0.95 is refused."""
-    with pytest.raises(ValueError, match=r"within 0..1, got \[95\]"):
-        MetricsSnapshot(streams={}, pairs={}, latency_s={95: 0.1}, skew_s={}, fps=0.0, worker_restarts={})
 
 
 def test_a_scrape_tells_how_the_cameras_are() -> None:

@@ -32,37 +32,46 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_detections_reach_every_sink(world, wait_until, yolo) -> None:
-    """The index, the events, the page and the metrics all tell of the same run."""
+def test_what_is_found_reaches_every_sink(world, wait_until, yolo) -> None:
+    """The index, the messages, the page, the metrics and a clip all tell of the same run and its event."""
     web, metrics = free_port(), free_port()
     world.write_pipeline(
         "realtime",
         STREET,
         STREET,
         f'tasks: {{detect: {{weights: "{yolo}", confidence: 0.0}}}}\n'
+        "events: [{name: anything, confidence: 0, min_time_s: 0.2}]\n"
         f'viewer: {{web: "127.0.0.1:{web}"}}\nmetrics: {{prometheus: "127.0.0.1:{metrics}"}}\n'
-        "publish: [{kind: jsonl, path: events.jsonl}]\n",
+        "publish: [{kind: jsonl, path: messages.jsonl, what: all}]\n",
     )
     process = world.start()
 
-    def page_is_live() -> bool:
+    def page_tells_of_the_event() -> bool:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{web}/status.json").json()
+            return bool(httpx.get(f"http://127.0.0.1:{web}/api/events").json())
         except httpx.TransportError:
             return False
-        return bool(answer["frame"] > 2)
 
-    wait_until(page_is_live)
+    wait_until(page_tells_of_the_event)
     jpeg = httpx.get(f"http://127.0.0.1:{web}/snapshot.jpg").content
     assert jpeg.startswith(b"\xff\xd8")
     numbers = httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
     assert 'streamfuse_pairs_total{state="matched"}' in numbers
+    assert "streamfuse_events_total 1.0" in numbers
     process.send_signal(signal.SIGINT)
     words, _ = process.communicate(timeout=30)
     assert process.returncode == 130, words
     assert world.summary["detections"] > 0, words
-    events = [json.loads(line) for line in (world.folder / "events.jsonl").read_text().splitlines()]
-    assert sum(len(event["detections"]) for event in events) > 0
+    messages = [json.loads(line) for line in (world.folder / "messages.jsonl").read_text().splitlines()]
+    assert sum(len(message["detections"]) for message in messages if message["kind"] == "pair") > 0
+    event, *_ = [message for message in messages if message["kind"] == "event"]
+    assert (event["rule"], event["phase"], world.summary["events"]) == ("anything", "begun", 1)
+    (clip,) = (world.folder / "recordings" / "events").glob("*.mp4")
+    assert clip.stem == event["id"]
+    with av.open(str(clip)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 2
+    (index,) = (world.folder / "recordings").glob("*.jsonl")
+    assert f'"id":"{event["id"]}"' in index.read_text()
     assert {"recorder", "viewer", "publisher"} == set(world.summary["sinks"])
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from streamfuse.clock import NS_PER_S, SystemClock
 from streamfuse.errors import PromiseError
+from streamfuse.runtime.health import WorkerPhase
 from streamfuse.runtime.supervisor import Supervisor
 
 # A worker in a few lines: it does what its order's `script` says, word by word.
@@ -31,6 +32,8 @@ for word in script.split():
         while hear()["command"] not in ("stop", "gone"): pass
     elif word == "error": say("error", text="no such camera", exit_code=3); sys.exit(3)
     elif word == "die": os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "tell": say("told", **hear())
+    elif word == "crash": sys.exit(70)
     elif word == "noise": print("a library speaks", file=sys.stderr, flush=True)
     elif word == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN); say("deaf"); signal.pause()
 say("done")
@@ -45,6 +48,7 @@ def supervise(
     until: Callable[[Supervisor, Events], bool] | None = None,
     deadline_s: float = 30.0,
     stall_timeout_s: float = 10.0,
+    on_turn: Callable[[Supervisor, Events], None] = lambda *_: None,
 ) -> tuple[Supervisor, Events]:
     """Run scripted workers until all have ended; ``until`` asks for a stop when it becomes true."""
     clock = SystemClock()
@@ -62,6 +66,7 @@ def supervise(
         supervisor.start()
         while supervisor.running:
             supervisor.step()
+            on_turn(supervisor, events)
             if until is not None and not supervisor.stopping and until(supervisor, events):
                 supervisor.stop(drain=True, timeout_s=0.5)
             assert clock.now_ns() < end_ns, f"still running: {json.dumps(events)}"
@@ -132,3 +137,102 @@ def test_a_worker_that_stands_still_is_replaced() -> None:
     logs = [event["text"] for _, event in events if event["event"] == "log"]
     assert logs == ["no progress for 0.5 s: replaced"]
     assert said(events, "a") == ["ready", "log", "lost", "ready", "done"]
+
+
+def once_begun(act: Callable[[Supervisor], None]) -> Callable[[Supervisor, Events], None]:
+    """Do something one time, in the first turn after the run began."""
+    done: list[bool] = []
+
+    def turn(supervisor: Supervisor, _: Events) -> None:
+        if supervisor.epoch_ns is not None and not done:
+            done.append(True)
+            act(supervisor)
+
+    return turn
+
+
+def until_ready_again(_: Supervisor, events: Events) -> bool:
+    """Whether worker ``a`` has said a second time that it is ready."""
+    return said(events, "a").count("ready") == 2
+
+
+def test_a_worker_is_replaced_by_one_with_another_order() -> None:
+    """The old one ends in its own time, nobody is told to forget it, and no restart is counted."""
+    phases: list[WorkerPhase] = []
+
+    def replace(supervisor: Supervisor) -> None:
+        supervisor.replace("a", {"script": ["ready go stop"]})
+        phases.append(supervisor.workers["a"].phase)
+
+    supervisor, events = supervise(
+        {"a": ["ready go stop"], "b": ["ready go stop"]},
+        until=until_ready_again,
+        on_turn=once_begun(replace),
+    )
+    assert said(events, "a") == ["ready", "done", "replaced", "ready", "done"]
+    assert (phases, supervisor.workers["a"].restarts) == ([WorkerPhase.RESTARTING], 0)
+    assert supervisor.workers["a"].phase is WorkerPhase.DONE
+
+
+@pytest.mark.parametrize("end", ["error", "crash", "die"])
+def test_a_replacement_that_fails_makes_room_for_what_was_there(end: str) -> None:
+    """An address that is taken does not cost the viewer: it goes on as before, with one sentence."""
+    supervisor, events = supervise(
+        {"a": ["ready go stop"]},
+        until=until_ready_again,
+        on_turn=once_begun(lambda supervisor: supervisor.replace("a", {"script": [end]})),
+    )
+    (text,) = [event["text"] for _, event in events if event["event"] == "warning"]
+    assert text.startswith("goes on as before, as the changes cannot be made: ")
+    assert (end != "error") or text.endswith("no such camera")
+    assert supervisor.workers["a"].error is None
+    assert supervisor.workers["a"].order == {"script": ["ready go stop"]}
+
+
+def test_a_worker_that_does_not_make_room_is_ended() -> None:
+    """Its successor comes nevertheless, after the time that it has to leave."""
+    _, events = supervise(
+        {"a": ["ready go deaf"]},
+        until=until_ready_again,
+        on_turn=once_begun(lambda supervisor: supervisor.replace("a", {"script": ["ready go stop"]})),
+    )
+    assert said(events, "a") == ["ready", "deaf", "replaced", "ready", "done"]
+
+
+def test_a_worker_is_told_and_so_are_its_successors() -> None:
+    """A command reaches the living; who comes after a crash begins with the new order."""
+
+    def change(supervisor: Supervisor) -> None:
+        supervisor.brief("a", {"script": ["", "ready go tell"]})
+        supervisor.tell("a", "config", config="new")
+
+    _, events = supervise(
+        {"a": ["ready go tell die"]},
+        until=until_ready_again,
+        on_turn=once_begun(change),
+    )
+    told = [event for _, event in events if event["event"] == "told"]
+    assert told[0] == {"event": "told", "command": "config", "config": "new"}
+    assert said(events, "a") == ["ready", "told", "lost", "ready", "told", "done"]
+
+
+def test_the_phase_of_a_worker_follows_its_life() -> None:
+    """Starting, running, restarting after a death, and failed with a reason."""
+    seen: dict[str, list[WorkerPhase]] = {"a": [], "b": []}
+
+    def look(supervisor: Supervisor, _: Events) -> None:
+        for name, phases in seen.items():
+            if (phase := supervisor.workers[name].phase) not in phases[-1:]:
+                phases.append(phase)
+
+    supervise(
+        {"a": ["ready go die", "ready go stop"], "b": ["ready go error"]},
+        until=until_ready_again,
+        on_turn=look,
+    )
+    assert seen["a"][:2] in (
+        [WorkerPhase.STARTING, WorkerPhase.RUNNING],
+        [WorkerPhase.RUNNING, WorkerPhase.RESTARTING],
+    )
+    assert WorkerPhase.RESTARTING in seen["a"]
+    assert seen["b"][-1] is WorkerPhase.FAILED

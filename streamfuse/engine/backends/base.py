@@ -42,6 +42,10 @@ class Backend(Protocol):
     def useful_batch(self) -> int | None:
         """Largest batch that is faster than its images one by one; None: the larger the better."""
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """Taken of the device's own memory at this moment; None where it is the host's."""
+
     def warm_up(self, recipe: Recipe, batch: int, size_wh: tuple[int, int]) -> None:
         """Do now what the first call of this shape would otherwise do.
 

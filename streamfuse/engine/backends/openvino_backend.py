@@ -48,6 +48,7 @@ class OpenVinoBackend:
 
     name = "openvino"
     useful_batch = 1
+    memory_bytes = None
 
     def __init__(self, network: nn.Module, *, precision: Precision | None = None) -> None:
         if precision is None:

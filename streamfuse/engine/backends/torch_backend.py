@@ -51,6 +51,11 @@ class TorchBackend:
         self._network = copy.deepcopy(network)
         self._graphs: dict[Recipe, nn.Module] = {}
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """What torch has taken of the GPU's memory, used or kept for later."""
+        return torch.cuda.memory_reserved() if self._device.type == "cuda" else None
+
     def warm_up(self, recipe: Recipe, batch: int, size_wh: tuple[int, int]) -> None:
         """Fuse black images, which makes torch pick its kernels."""
         self.run(recipe, *blank_inputs(recipe, batch, size_wh))

@@ -21,7 +21,7 @@ from streamfuse.core.pair_record import pair_record
 from streamfuse.core.pairing import OnMissing, PairingMode, PairingPolicy
 from streamfuse.core.wire import Channel, EndOfStream, EndReason
 from streamfuse.engine.pinned import pinned_memory
-from streamfuse.frames import DropCause, Frame, FusedFrame, StreamName
+from streamfuse.frames import DropCause, EventPhase, Frame, FusedFrame, StreamName
 from streamfuse.io.transport.bus import Pollable, Waker, wait
 from streamfuse.io.transport.inlet import Arrival, Inlet
 from streamfuse.io.transport.outlet import Outlet
@@ -142,6 +142,7 @@ class _Engine:
             meter=self._meter,
         )
         self._utc = UtcFollower(on_step=lambda text: context.link.send("log", text=text))
+        self._fusion = compute.engine
         self._events = EventWatch(context.plan.config, utc=self._utc, looking=compute.looking)
         self._layers = context.plan.layers
         self._computed: deque[Computed] = deque()
@@ -225,7 +226,9 @@ class _Engine:
             self._desk.set_offset_ms(offset_ms)
 
     def _tell(self) -> None:
-        self._context.link.send("stats", **self._meter.stats(), **self._alignment.stats())
+        memory = self._fusion.memory_bytes
+        device = {} if memory is None else {"device_memory_bytes": memory}
+        self._context.link.send("stats", **self._meter.stats(), **self._alignment.stats(), **device)
 
     def _end(self, stream: StreamName) -> None:
         self._ended.add(stream)
@@ -293,6 +296,7 @@ class _Engine:
         # Counted before it is handed on: a crash in between loses a picture, never the balance.
         self._desk.emitted(pair)
         self._board.add(c.DETECTIONS, len(done.detections))
+        self._board.add(c.EVENTS, sum(event.phase is EventPhase.BEGUN for event in fused.events))
         self._outlet.offer(
             fused.image,
             seq=fused.pair_id,

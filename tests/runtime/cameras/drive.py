@@ -28,8 +28,8 @@ def main() -> None:
             result = run_pipeline(
                 load_pipeline(Path(pipeline)),
                 RunOptions(duration_s=float(duration), stall_timeout_s=float(stall)),
-                on_status=lambda summary: note("status", summary.as_dict()),
-                on_message=lambda text: note("message", text),
+                on_status=lambda status: note("status", status.summary.as_dict()),
+                on_message=lambda message: note("message", str(message)),
             )
         except StreamfuseError as error:
             note("error", str(error))

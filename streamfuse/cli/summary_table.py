@@ -1,0 +1,72 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+__all__ = ["summary_table"]
+
+
+def summary_table(plain: dict[str, Any]) -> Table:
+    """The summary of a run, as :meth:`~streamfuse.runtime.summary.Summary.as_dict` gives it."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    states = ", ".join(f"{count} {state}" for state, count in plain["states"].items() if count)
+    table.add_row("pairs", f"{plain['pairs']} ({states})" if states else "0")
+    table.add_row("fused", f"{plain['fused']} at {plain['fps']:.1f} fps")
+    for name, stream in plain["streams"].items():
+        dropped = ", ".join(f"{count} {cause}" for cause, count in stream["dropped"].items()) or "0"
+        table.add_row(
+            name,
+            f"captured {stream['captured']} = emitted {stream['emitted']} + dropped {dropped}"
+            f" + in flight {stream['in_flight']}",
+        )
+    for name, camera in plain["cameras"].items():
+        table.add_row(f"  {name} camera", _camera(camera))
+    for key, title, unit in (("latency_ms", "latency", "ms"), ("skew_ms", "skew", "ms")):
+        values = "  ".join(f"{name} {value:.1f}" for name, value in plain[key].items() if value is not None)
+        table.add_row(title, f"{values} {unit}" if values else "-")
+    if plain["offset"]:
+        table.add_row("offset", _offset(plain["offset"]))
+    if plain["detections"] or plain["events"]:
+        found = (_times(plain["detections"], "object"), _times(plain["events"], "event"))
+        table.add_row("found", " and ".join(found))
+    for name, stage in plain["stages"].items():
+        table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
+    for name, sink in plain["sinks"].items():
+        table.add_row(
+            name,
+            f"offered {sink['offered']}, written {sink['written']}, dropped {sink['dropped']}"
+            + (f", failed {sink['failed']}" if sink["failed"] else ""),
+        )
+    restarts = ", ".join(f"{name} {count}" for name, count in plain["restarts"].items() if count)
+    table.add_row("restarts", restarts or "none")
+    table.add_row("engine", f"{plain['backend']} on {plain['device']}" if plain["backend"] else "-")
+    for path in plain["recordings"]:
+        table.add_row("recording", str(path))
+    return table
+
+
+def _offset(plain: dict[str, float | None]) -> str:
+    estimate_ms, applied_ms = plain["estimate_ms"], plain["applied_ms"]
+    if estimate_ms is None:
+        return "unknown: too little moves in both pictures, or for too short a time"
+    return f"infrared times seem {-estimate_ms:.0f} ms off, {applied_ms:.0f} ms were added to them"
+
+
+def _camera(plain: dict[str, Any]) -> str:
+    words = f"{plain['state']}, {_times(plain['reconnects'], 'reconnect')}"
+    clock = plain["clock"]
+    if clock is None:
+        return words
+    return (
+        f"{words}, time from {clock['source']}, drift {clock['drift_ppm']:.1f} ppm, "
+        f"jitter {clock['jitter_ms']:.1f} ms"
+    )
+
+
+def _times(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,129 @@
+"""A run whose pipeline file changes under it, and one whose terminal goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+STREET = "synthetic://street?seed=7&size=160x120&fps=20"
+SOURCES = f'sources: {{visible: {{uri: "{STREET}"}}, infrared: {{uri: "{STREET}"}}}}\n'
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A service manager: everything that the service tells it, word by word."""
+    heard: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(0.1)
+        over = threading.Event()
+
+        def listen() -> None:
+            while not over.is_set():
+                try:
+                    heard.extend(listener.recv(4096).decode().splitlines())
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+        yield heard
+        over.set()
+        thread.join()
+
+
+def lines_in(path: Path) -> int:
+    """How many messages are in a file; 0 when it is not there."""
+    return len(path.read_text().splitlines()) if path.is_file() else 0
+
+
+@pytest.mark.slow
+def test_a_changed_file_is_taken_over_while_the_run_goes_on(world, wait_until, systemd) -> None:
+    """Wrong files change nothing, impossible changes are undone, possible ones made; systemd hears of all."""
+
+    def publish(path: str, more: str = "") -> None:
+        world.pipeline.write_text(f"{SOURCES}publish: [{{kind: jsonl, path: {path}}}]\n{more}")
+
+    def hang_up() -> None:
+        reloads = systemd.count("RELOADING=1")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: systemd.count("RELOADING=1") > reloads)
+
+    one, two = world.folder / "one.jsonl", world.folder / "two.jsonl"
+    publish("one.jsonl")
+    process = world.start()
+    wait_until(lambda: lines_in(one) > 5)
+    assert "READY=1" in systemd
+
+    publish("two.jsonl", "fusoin: {}\n")
+    hang_up()
+    before = lines_in(one)
+    wait_until(lambda: lines_in(one) > before + 20)  # the first publisher is still at work
+    assert not two.exists()
+
+    (world.folder / "folder.jsonl").mkdir()
+    publish("folder.jsonl")
+    hang_up()
+    before = lines_in(one)
+    wait_until(lambda: lines_in(one) > before + 60)  # its successor failed and it was taken up again
+
+    publish("two.jsonl", "fusion: {batch: 1}\n")
+    hang_up()
+    wait_until(lambda: lines_in(two) > 5)
+    wait_until(lambda: systemd.count("READY=1") == 4)
+
+    process.send_signal(signal.SIGTERM)
+    words, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, words
+    assert "the pipeline file is wrong" in words
+    assert 'did you mean "fusion"' in words
+    assert "[publisher] goes on as before, as the changes cannot be made: " in words
+    assert "not reloaded: fusion.batch stays as it was: the network is loaded when the run begins" in words
+    assert "reloaded: publish" in words
+    assert set(world.summary["restarts"].values()) == {0}
+    assert all(account["in_flight"] == 0 for account in world.summary["streams"].values())
+    assert systemd.count("WATCHDOG=1") > 5
+    assert systemd[-1] == "STOPPING=1"
+    numbers = [json.loads(line)["pair_id"] for path in (one, two) for line in path.read_text().splitlines()]
+    assert numbers == sorted(set(numbers)), "no message comes twice, or in the wrong order"
+
+
+@pytest.mark.slow
+def test_a_run_whose_terminal_is_closed_ends_in_good_order(world, wait_until) -> None:
+    """SIGHUP means reload only as long as somebody could still press Ctrl-C."""
+    world.pipeline.write_text(f"{SOURCES}publish: [{{kind: jsonl, path: one.jsonl}}]\n")
+    owner, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *("setsid", "--ctty", sys.executable, "-m", "streamfuse", "run", str(world.pipeline)),
+            *("--summary", str(world.folder / "summary.json")),
+        ],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        text=True,
+    )
+    world.started.append(process)
+    os.close(terminal)
+    wait_until(lambda: lines_in(world.folder / "one.jsonl") > 5)
+    workers = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+    os.kill(process.pid, signal.SIGHUP)  # a reload: the terminal is there
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
+    os.close(owner)
+    assert process.wait(timeout=20) == 130
+    assert not [worker for worker in workers if worker.is_running()]
+    assert world.summary["fused"] > 0
