@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from streamfuse import __version__
-from streamfuse.cli import bench, capture, fuse, keys, pipeline, run, sources, train, weights
+from streamfuse.cli import (
+    bench,
+    capture,
+    doctor,
+    fuse,
+    keys,
+    pipeline,
+    run,
+    sources,
+    train,
+    verify,
+    view,
+    weights,
+)
 from streamfuse.cli.evaluate import group as evaluate
 
 __all__ = ["app"]
@@ -43,6 +56,9 @@ def _options(
 app.command("run")(run.run)
 app.command("init")(pipeline.init)
 app.command("check")(pipeline.check)
+app.command("view")(view.view)
+app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.command("fuse")(fuse.fuse)
 app.command("sources")(sources.sources)
 app.command("capture")(capture.capture)

@@ -25,7 +25,9 @@ __all__ = [
     "Plugin",
     "V4l2Camera",
     "find_genicam",
+    "find_hardware_decoders",
     "find_plugins",
+    "find_protocols",
     "find_v4l2",
     "take_inventory",
 ]
@@ -89,8 +91,8 @@ def take_inventory(root: Path = _ROOT) -> Inventory:
         v4l2=find_v4l2(root),
         genicam=find_genicam(),
         plugins=find_plugins(),
-        protocols=_protocols(),
-        decoders=_decoders(),
+        protocols=find_protocols(),
+        decoders=find_hardware_decoders(),
     )
 
 
@@ -158,8 +160,11 @@ def _number(node: Path) -> int:
     return int(digits[0]) if digits else -1
 
 
-def _protocols() -> tuple[str, ...]:
-    """FFmpeg tells which protocols it lacks only when one is asked for: at a port where nobody answers."""
+def find_protocols() -> tuple[str, ...]:
+    """The kinds of network video that this FFmpeg was built with.
+
+    It tells which it lacks only when one is asked for: at a port where nobody answers.
+    """
     return tuple(scheme for scheme in _PROTOCOLS if _speaks(scheme))
 
 
@@ -173,7 +178,8 @@ def _speaks(scheme: str) -> bool:
     return True
 
 
-def _decoders() -> tuple[str, ...]:
+def find_hardware_decoders() -> tuple[str, ...]:
+    """The kinds of hardware decoding that work here."""
     return tuple(kind for kind in ("cuda", "vaapi") if _decodes(kind))
 
 
