@@ -49,8 +49,10 @@ def verify(
 
 
 def _verdict(report: Report, *, repaired: bool) -> str:
-    count = len(report.broken)
-    text = f"{count} of {len(report.findings)} recordings {'is' if count == 1 else 'are'} not whole"
+    count, total = len(report.broken), len(report.findings)
+    text = (
+        f"{count} of {total} recording{'' if total == 1 else 's'} {'is' if count == 1 else 'are'} not whole"
+    )
     if not repaired and any(finding.can_be_mended for finding in report.broken):
         return f"{text}; --repair mends what can be mended"
     return f"{text}; what {'it lacks' if count == 1 else 'they lack'} is lost"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,16 @@ from streamfuse.errors import SourceError
 from streamfuse.io.files import write_text
 from streamfuse.io.shelf import Track
 
-__all__ = ["INDEX_SCHEMA", "SAME_NS", "Index", "IndexLine", "cut_index", "lines_with", "read_index"]
+__all__ = [
+    "INDEX_SCHEMA",
+    "SAME_NS",
+    "Index",
+    "IndexLine",
+    "add_lines",
+    "cut_index",
+    "lines_with",
+    "read_index",
+]
 
 SAME_NS: Final = 600_000
 """A picture and a line are of one pair when their times differ by no more: Matroska rounds to a
@@ -40,6 +49,8 @@ class IndexLine:
     """Monotonic capture time."""
     visible_seq: int | None = None
     infrared_seq: int | None = None
+    is_rebuilt: bool = False
+    """Whether a repair made it from a picture; which images the pair had is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +113,8 @@ def lines_with(track: Track, lines: Sequence[IndexLine]) -> Iterator[int]:
     for number, line in enumerate(lines):
         if track is Track.FUSED or (track is Track.VISIBLE and line.visible_seq is not None):
             yield number
+        elif line.is_rebuilt:
+            last_seq = None  # its infrared image may be the one that the next line holds
         elif track in _OF_INFRARED and line.infrared_seq is not None:
             if last_seq is not None and line.infrared_seq != last_seq:
                 yield number
@@ -126,6 +139,22 @@ def cut_index(path: Path, *, gone_ns: Container[int]) -> int:
     else:
         write_text(path, "".join(f"{text.decode()}\n" for text in (head, *kept)))
     return len(kept)
+
+
+def add_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Put the lines of ``records`` where their times belong; the file is replaced in one step.
+
+    Args:
+        path: An index without bad lines, and not cut off.
+        records: Each with a ``pts_ms`` that no line has.
+
+    Raises:
+        OSError, OutputError: it cannot be read, or not be written.
+    """
+    head, *raw, _ = path.read_bytes().split(b"\n")
+    new = [json.dumps(record, separators=(",", ":")).encode() for record in records]
+    lines = sorted([*raw, *new], key=_pts_ns)
+    write_text(path, "".join(f"{text.decode()}\n" for text in (head, *lines)))
 
 
 def _head(text: bytes) -> Mapping[str, Any]:
@@ -156,6 +185,7 @@ def _line(text: bytes) -> IndexLine | None:
             capture_ns=int(record["capture_ns"]),
             visible_seq=record.get("visible_seq"),
             infrared_seq=record.get("infrared_seq"),
+            is_rebuilt=record.get("rebuilt") is True,
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None

@@ -21,11 +21,12 @@ from streamfuse.io.video.repair import copy_pictures, sound_times
 
 __all__ = [
     "DAMAGED",
-    "LOSS_NS",
     "Fate",
     "Recovered",
+    "counted",
     "hidden",
     "is_held",
+    "is_loss",
     "recover",
     "recover_clip",
     "recover_segment",
@@ -36,8 +37,9 @@ DAMAGED: Final = ".damaged"
 _EMPTY_BYTES: Final = 4096
 """A video without a picture is not longer than this: it has a head at most."""
 _VIDEOS: Final = frozenset({".mp4", ".mkv"})
-LOSS_NS: Final = 2 * NS_PER_S
-"""The index may be ahead of the videos by what a crash costs; by more, and it is a story of its own."""
+_LOSS_NS: Final = 2 * NS_PER_S
+_LOSS_PICTURES: Final = 3
+"""At slow rates a fragment that was not finished is longer than that, and of few pictures."""
 
 
 class Fate(enum.StrEnum):
@@ -88,6 +90,21 @@ def recover_clip(clip: ClipFiles) -> list[Recovered]:
     return _recover(clip.paths, None) if clip.is_open else []
 
 
+def is_loss(lost_ns: int, pictures: int) -> bool:
+    """Whether a crash explains what a video lacks at its end; more than that is a story of its own.
+
+    Args:
+        lost_ns: How much earlier it ends than it should.
+        pictures: How many it lacks.
+    """
+    return lost_ns <= _LOSS_NS or pictures <= _LOSS_PICTURES
+
+
+def counted(count: int, what: str) -> str:
+    """A number and a noun that agree: ``1 picture``, ``2 pictures``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def is_held(path: Path) -> bool:
     """Whether a living recorder holds a file."""
     with _claimed([path]) as ours:
@@ -130,7 +147,7 @@ def _finish_video(part: Path) -> Recovered:
         return _give_up(part)
     whole, copy = whole_of(part), hidden(part)
     copy.unlink(missing_ok=True)  # of a scan that was itself cut off
-    note = f"{len(times_ns)} pictures"
+    note = counted(len(times_ns), "picture")
     try:
         copy_pictures(part, copy, times_ns)
         copy.replace(part)
@@ -160,14 +177,13 @@ def _finish_index(part: Path, last_ns: int, nothing: bool) -> Recovered:
     except SourceError:
         index = None
     lines = () if index is None else index.lines
-    end_ns = lines[-1].pts_ns if lines else 0
-    is_loss = end_ns - last_ns <= LOSS_NS
-    if index is None or not lines or (nothing and is_loss and index.tracks):
+    ahead_ns = frozenset(line.pts_ns for line in lines if last_ns < line.pts_ns - SAME_NS or last_ns < 0)
+    is_cost = not ahead_ns or is_loss(max(ahead_ns) - last_ns, len(ahead_ns))
+    if index is None or not lines or (nothing and is_cost and index.tracks):
         part.unlink()
         return Recovered(path=part, fate=Fate.REMOVED, note="it held no pair with a picture")
-    ahead_ns = frozenset(line.pts_ns for line in lines if 0 <= last_ns < line.pts_ns - SAME_NS)
-    count = cut_index(part, gone_ns=ahead_ns if is_loss else frozenset())
-    return Recovered(path=part.rename(whole_of(part)), fate=Fate.FINISHED, note=f"{count} pairs")
+    count = cut_index(part, gone_ns=ahead_ns if is_cost and last_ns >= 0 else frozenset())
+    return Recovered(path=part.rename(whole_of(part)), fate=Fate.FINISHED, note=counted(count, "pair"))
 
 
 def _last_ns(videos: Sequence[Path]) -> int:

@@ -59,6 +59,22 @@ def test_what_is_lost_is_told_after_a_repair(folder: Path) -> None:
     assert str(error) == "1 of 2 recordings is not whole; what it lacks is lost"
 
 
+def test_numbers_and_words_agree(folder: Path) -> None:
+    """One recording, one line, one picture."""
+    for path in folder.glob("*-0002*"):
+        path.unlink()
+    index = next(folder.glob("*-0001.jsonl"))
+    lines = index.read_text().splitlines()
+    index.write_text("\n".join((*lines[:3], "[]")) + "\n")
+    out, error = run(str(folder))
+    assert "line 4 cannot be read or does not rise in time" in out
+    assert "1 picture is not in the index" in out
+    assert str(error).startswith("1 of 1 recording is not whole;")
+    out, error = run(str(folder), "--repair")
+    assert error is None
+    assert "1 line added" in out
+
+
 def test_programs_get_json(folder: Path) -> None:
     """On standard output, also when something is wrong."""
     next(folder.glob("*-0002.jsonl")).unlink()

@@ -1,4 +1,4 @@
-"""Records pairs as fast as it can until it is killed: ``recording_child.py FOLDER`` prints each number."""
+"""Records pairs until it is killed, printing the number of each: ``recording_child.py FOLDER FPS``."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from pathlib import Path
 
 from made_recordings import START_NS, UTC, fused
 
+from streamfuse.clock import NS_PER_S
 from streamfuse.config.outputs import Record
 from streamfuse.frames import Event, EventPhase
 from streamfuse.io.recorder.recorder import Recorder
 
-PERIOD_NS = 40_000_000
+SEGMENT = 75
+"""Pairs of a segment."""
 
 
-def main(folder: Path) -> None:
-    """All tracks at 25 pairs a second, in segments of 3 s, with an event that goes on for ever."""
+def main(folder: Path, fps: int) -> None:
+    """All tracks, each infrared image for two pairs, with an event that goes on for ever."""
     how = Record(
         dir=folder,
-        segment_s=3,
+        segment_s=SEGMENT / fps,
         codec="libx264",
         visible=True,
         infrared=True,
         raw_infrared=True,
         subtitles=True,
     )
-    with Recorder(how, name="yard", fps=25, utc=UTC) as recorder:
+    with Recorder(how, name="yard", fps=fps, utc=UTC) as recorder:
         for number in itertools.count():
-            now_ns = START_NS + number * PERIOD_NS
+            now_ns = START_NS + number * NS_PER_S // fps
             phase = EventPhase.GOING if number else EventPhase.BEGUN
             event = Event(id="gate-1", rule="gate", phase=phase, began_ns=START_NS, objects=1)
             frame = fused(number % 32, now_ns, infrared_seq=number - number % 2, events=(event,))
@@ -39,4 +41,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

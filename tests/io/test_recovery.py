@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -16,8 +17,9 @@ from made_recordings import record
 from servers import need_server
 
 from streamfuse.io.index import read_index
-from streamfuse.io.recovery import Fate, is_held, recover
+from streamfuse.io.recovery import Fate, hidden, is_held, recover
 from streamfuse.io.shelf import Track, clip_path, list_clips, list_segments, part_of
+from streamfuse.io.video.repair import copy_pictures, sound_times
 from streamfuse.jobs.verify import verify
 from streamfuse.jobs.verifying.report import Kind
 
@@ -28,17 +30,17 @@ SEGMENT = 3 * FPS
 """Pairs of a segment."""
 
 
-def child(folder: Path) -> subprocess.Popen[str]:
+def child(folder: Path, fps: int = FPS) -> subprocess.Popen[str]:
     """A process that records until it is killed."""
     path = os.pathsep.join(each for each in sys.path if each)
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(CHILD), str(folder)]
+    command = [sys.executable, str(CHILD), str(folder), str(fps)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def pairs_until_killed(folder: Path, lines: int) -> int:
+def pairs_until_killed(folder: Path, lines: int, fps: int = FPS) -> int:
     """Record until ``lines`` pairs were told of, kill; how many pairs were recorded."""
-    process = child(folder)
+    process = child(folder, fps)
     assert process.stdout is not None
     with process:
         told = [process.stdout.readline() for _ in range(lines)]
@@ -74,6 +76,91 @@ def test_a_killed_recorder_loses_a_second_and_the_rest_is_whole(
     assert max(lost) <= 1
     record_property("recovery_s", max(took_s))
     record_property("lost_s", max(lost))
+
+
+@pytest.mark.fault
+def test_a_recorder_killed_at_a_slow_rate_loses_three_pictures(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """The fragment that was not finished is seconds long, and yet verify finds nothing wrong."""
+    record_property("room", "operations")
+    record_property("fault", "kill -9 of a recorder of four tracks at 1 to 3 fps")
+    record_property("promise", "at most 3 pictures lost; all files whole after the scan at the next start")
+    took_s, lost = [], []
+    for fps, pairs in ((1, 4), (1, 9), (1, 24), (2, 30), (3, 31)):
+        folder = tmp_path / f"{fps}-{pairs}"
+        count = pairs_until_killed(folder, pairs, fps)
+        begun = time.monotonic()
+        assert all(each.fate is not Fate.LEFT for each in recover(folder))
+        took_s.append(time.monotonic() - begun)
+        findings = [each for each in verify([folder]).findings if each.kind is Kind.SEGMENT]
+        assert [each.problems for each in findings if each.problems] == []
+        lost.append(count - sum(each.videos[0].pictures for each in findings))
+    assert max(lost) <= 3
+    record_property("recovery_s", max(took_s))
+    record_property("lost_pictures", max(lost))
+
+
+def slow(folder: Path, lines: int) -> Path:
+    """The index of 20 pairs at 1 fps whose recorder died, ahead of the video by some lines."""
+    (video,) = record(folder, range(0, 20_000, 1_000), segment_s=60)
+    video.rename(part_of(video))
+    index = video.with_suffix(".jsonl")
+    last = index.read_text().splitlines()[-1]
+    with index.open("a") as file:
+        for number in range(20, 20 + lines):
+            file.write(last.replace('"pts_ms":19000.0', f'"pts_ms":{number}000.0') + "\n")
+    return index.rename(part_of(index))
+
+
+@pytest.mark.parametrize(("ahead", "kept"), [(2, 20), (3, 20), (4, 24)])
+def test_lines_of_three_pictures_are_cut_however_long_those_are(
+    tmp_path: Path, ahead: int, kept: int
+) -> None:
+    """At 1 fps three pictures are 3 s; four lines are no loss of a crash, and kept."""
+    slow(tmp_path, ahead)
+    assert [each.note for each in recover(tmp_path)] == ["20 pictures", f"{kept} pairs"]
+    assert bool(verify([tmp_path]).broken) is (ahead == 4)
+
+
+@pytest.mark.parametrize(("lost", "is_cost"), [(3, True), (4, False)])
+@pytest.mark.parametrize("track", [Track.VISIBLE, Track.RAW_INFRARED])
+def test_a_track_that_lost_three_slow_pictures_is_whole(
+    tmp_path: Path, track: Track, lost: int, is_cost: bool
+) -> None:
+    """Beside another one that went on, after a crash; a fourth one is told."""
+    (video,) = record(tmp_path, range(0, 20_000, 1_000), segment_s=60, visible=True, raw_infrared=True)
+    (segment,) = list_segments(tmp_path)
+    path = segment.tracks[track]
+    times_ns = sound_times(path)
+    copy_pictures(path, hidden(path), times_ns[:-lost])
+    hidden(path).replace(path)
+    problems = [problem for each in verify([tmp_path]).findings for problem in each.problems]
+    assert [each.text for each in problems] == (
+        [] if is_cost else [f"lacks {lost} pictures that the index tells of, from 16.000 s on"]
+    )
+    assert video.exists()
+
+
+@pytest.mark.parametrize(("begins", "is_cost"), [(16, True), (15, False)])
+def test_a_track_of_which_nothing_reached_the_disk_may_lack_three_pictures(
+    tmp_path: Path, begins: int, is_cost: bool
+) -> None:
+    """The infrared came late, and the crash came before its first fragment was whole."""
+    times_ms = range(0, 20_000, 1_000)
+    (video,) = record(tmp_path, times_ms, segment_s=60, infrared=True)
+    (segment,) = list_segments(tmp_path)
+    segment.tracks[Track.INFRARED].unlink()
+    index = video.with_suffix(".jsonl")
+    head, *lines = index.read_text().splitlines()
+    lines = [re.sub(r'"infrared_seq":\d+', '"infrared_seq":null', each) for each in lines[:begins]] + lines[
+        begins:
+    ]
+    index.write_text("\n".join((head, *lines)) + "\n")
+    copy_pictures(video, hidden(video), sound_times(video))
+    hidden(video).replace(video)
+    problems = [problem.text for each in verify([tmp_path]).findings for problem in each.problems]
+    assert problems == ([] if is_cost else ["is missing"])
 
 
 def test_a_living_recorder_is_left_alone(tmp_path: Path) -> None:
@@ -142,8 +229,9 @@ def test_an_index_that_went_on_alone_is_kept(tmp_path: Path) -> None:
     _, index = left_behind(tmp_path)
     last = index.read_text().splitlines()[-1]
     with index.open("a") as file:
-        file.write(last.replace('"pts_ms":1960.0', '"pts_ms":9000.0') + "\n")
-    assert [each.note for each in recover(tmp_path)] == ["50 pictures", "51 pairs"]
+        for time_ms in (3000, 5000, 7000, 9000):
+            file.write(last.replace('"pts_ms":1960.0', f'"pts_ms":{time_ms}.0') + "\n")
+    assert [each.note for each in recover(tmp_path)] == ["50 pictures", "54 pairs"]
 
 
 def test_what_holds_nothing_goes(tmp_path: Path) -> None:

@@ -142,6 +142,22 @@ def add_lines(folder: Path) -> None:
         file.write(last.replace('"pts_ms":960.0', '"pts_ms":1000.0') + "\n")
 
 
+def drop_lines(folder: Path) -> None:
+    """Three lines are gone, the last one and one whose infrared image the next pairs hold among them."""
+    path = first(folder, ".jsonl")
+    head, *lines = path.read_text().splitlines()
+    kept = [line for number, line in enumerate(lines) if number not in {3, 8, 24}]
+    path.write_text("\n".join((head, *kept)) + "\n")
+
+
+def spoil_line(folder: Path) -> None:
+    """One line is another now."""
+    path = first(folder, ".jsonl")
+    lines = path.read_text().splitlines()
+    lines[5] = "[]"
+    path.write_text("\n".join(lines) + "\n")
+
+
 def leave_parts(folder: Path) -> None:
     """The recorder died."""
     for suffix in (".mp4", ".infrared.mp4", ".jsonl"):
@@ -156,7 +172,10 @@ def leave_parts(folder: Path) -> None:
         (behead_index, ".jsonl is no index of version 1", Mend.NEW_INDEX),
         (tear_index, ".jsonl its last line is cut off", Mend.CUT_INDEX),
         (spoil_lines, ".jsonl 2 lines, from line 6 on, cannot be read", Mend.CUT_INDEX),
-        (add_lines, ".jsonl 1 of 26 lines have no picture, from 1.000 s on", Mend.CUT_INDEX),
+        (add_lines, ".jsonl 1 of 26 lines has no picture, from 1.000 s on", Mend.CUT_INDEX),
+        (spoil_line, ".jsonl line 6 cannot be read or does not rise in time", Mend.CUT_INDEX),
+        (spoil_line, ".mp4 1 picture is not in the index, from 0.160 s on", Mend.ADD_LINES),
+        (drop_lines, ".mp4 3 pictures are not in the index, from 0.120 s on", Mend.ADD_LINES),
         (leave_parts, ".infrared.mp4.part was left by a recorder that died", Mend.FINISH),
     ],
 )
@@ -191,6 +210,31 @@ def test_a_new_index_tells_the_times_of_the_pictures(folder: Path) -> None:
     assert index.head["rebuilt"] is True
     assert index.head["start_utc"] == "2026-03-04T05:06:07.000Z"
     assert (index.fps, index.pipeline) == (25.0, "yard")
+
+
+def test_added_lines_tell_what_is_known(folder: Path) -> None:
+    """The times; nothing else is made up, and the lines that were there stay as they were."""
+    before = first(folder, ".jsonl").read_text().splitlines()
+    drop_lines(folder)
+    (finding, *_) = verify([folder], repair=True).findings
+    assert "3 lines added" in finding.mended[0]
+    after = first(folder, ".jsonl").read_text().splitlines()
+    changed = [number for number, pair in enumerate(zip(before, after, strict=True)) if len(set(pair)) > 1]
+    assert changed == [4, 9, 25]
+    old, new = json.loads(before[4]), json.loads(after[4])
+    assert new["rebuilt"] is True
+    known = {"pts_ms", "schema", "capture_utc", "capture_ns", "detections", "events"}
+    assert all(new[key] == old[key] for key in known)
+    assert all(value is None for key, value in new.items() if key not in {*known, "rebuilt"})
+
+
+def test_no_lines_are_added_for_the_video_of_another_segment(folder: Path, tmp_path: Path) -> None:
+    """Its pictures are told, and the index stays as it is."""
+    (other,) = record(tmp_path / "other", [0, 13, 26])
+    shutil.copy(other, first(folder, ".mp4"))
+    before = first(folder, ".jsonl").read_text()
+    assert verify([folder], repair=True).broken
+    assert first(folder, ".jsonl").read_text() == before
 
 
 def test_damaged_pictures_are_left_out_and_told(folder: Path) -> None:

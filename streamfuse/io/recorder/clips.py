@@ -62,16 +62,16 @@ class ClipWriter(Closing):
         settings: How much they show before and after the event.
         utc: Gives frames their UTC.
         finisher: Closes the files beside the stream.
-        say: Told of a clip that is lost, in one sentence.
+        warn: Told of a clip that is lost, in one sentence.
     """
 
     def __init__(
-        self, place: ClipPlace, settings: Clips, *, utc: Utc, finisher: Finisher, say: Callable[[str], None]
+        self, place: ClipPlace, settings: Clips, *, utc: Utc, finisher: Finisher, warn: Callable[[str], None]
     ) -> None:
         self._place = place
         self._utc = utc
         self._finisher = finisher
-        self._say = say
+        self._warn = warn
         self._book = ClipBook(settings)
         self._rolling = Rolling(settings.pre_s)
         self._clips: dict[str, _Clip] = {}
@@ -146,7 +146,7 @@ class ClipWriter(Closing):
                 clip.last_ns = packet.pts_ns + packet.duration_ns
         except OutputError as error:
             clip.is_lost = True
-            self._say(f"the clip of {clip.about['rule']} is cut off: {error}")
+            self._warn(f"the clip of {clip.about['rule']} is cut off: {error}")
 
     def _open(self, clip: _Clip, start_ns: int, encoder: TrackEncoder) -> None:
         path = self._path(clip.id, ".mp4")

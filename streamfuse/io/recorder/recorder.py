@@ -48,7 +48,8 @@ class Recorder(Closing):
         name: Of the pipeline; the first part of every file name.
         fps: Nominal frames per second.
         utc: Gives frames their UTC.
-        say: Told what the user has to know, in one sentence, once; also from another thread.
+        say: Told the level, ``warning`` or ``info``, and what the user has to know, in one sentence, once;
+            also from another thread.
         patient: Whether a folder that cannot be written is waited for, rather than refused.
 
     Raises:
@@ -63,7 +64,7 @@ class Recorder(Closing):
         name: str,
         fps: float,
         utc: Utc,
-        say: Callable[[str], None] = lambda _: None,
+        say: Callable[[str, str], None] = lambda _level, _text: None,
         patient: bool = False,
     ) -> None:
         if not patient:
@@ -73,16 +74,17 @@ class Recorder(Closing):
         self._name = name
         self._fps = fps
         self._utc = utc
-        self._say = say
+        self._inform, self._warn = partial(say, "info"), partial(say, "warning")
         self._tracks = [track for track in ORDER if track is Track.FUSED or getattr(record, track.value)]
         self._degrade = Degrade((*(track.value for track in self._tracks), INDEX))
         self._told: tuple[str, ...] = ()
         self._rates: dict[str, float] = {}
+        self._no_room_why = ""
         self._look_at_ns = 0
         self._paths: list[Path] = []
         self._finisher = Finisher()
         place = ClipPlace(folder=record.dir, pipeline=name, fps=fps)
-        self._clips = ClipWriter(place, record.clips, utc=utc, finisher=self._finisher, say=say)
+        self._clips = ClipWriter(place, record.clips, utc=utc, finisher=self._finisher, warn=self._warn)
         self._reel = Reel(
             [
                 TrackEncoder(track, fps=fps, codec=record.codec, key_every_s=self._key_every_s(track))
@@ -119,7 +121,7 @@ class Recorder(Closing):
             self._rates |= {what: nbytes / segment.length_s for what, nbytes in segment.nbytes.items()}
         if segment is not None and not segment.is_there:
             self._reel.abandon()
-            self._say(f"{segment.plan.video}: was removed while it was written; another one begins")
+            self._warn(f"{segment.plan.video}: was removed while it was written; another one begins")
         spare = self._spare_nbytes(now_ns)
         self._degrade.look(spare_nbytes=spare, nbytes_per_s=self._rates, now_ns=now_ns)
         if spare is None:
@@ -162,7 +164,7 @@ class Recorder(Closing):
         try:
             self._reel.close()
         except OutputError as error:
-            self._say(str(error))
+            self._warn(str(error))
         self._clips.close()
         self._finisher.close()
         self._tell_problems()
@@ -171,7 +173,7 @@ class Recorder(Closing):
         try:
             return self._reel.shown(frame)
         except OutputError as error:
-            self._say(str(error))
+            self._warn(str(error))
             return self._reel.shown(frame)
 
     def _is_over(self, segment: Segment, shown_ns: int) -> bool:
@@ -260,7 +262,11 @@ class Recorder(Closing):
         try:
             make_room(self._record.dir, retention, now_utc=now_utc, next_nbytes=round(next_nbytes))
         except StreamfuseError as error:
-            self._say(str(error))
+            if str(error) != self._no_room_why:
+                self._warn(str(error))
+            self._no_room_why = str(error)
+        else:
+            self._no_room_why = ""
 
     def _tell(self, why: str) -> None:
         """Say what is not recorded (any more), once for each change."""
@@ -269,9 +275,9 @@ class Recorder(Closing):
             return
         self._told = stopped
         if stopped:
-            self._say(f"{why}; until then not recorded: {', '.join(stopped)}")
+            self._warn(f"{why}; until then not recorded: {', '.join(stopped)}")
         else:
-            self._say(f"{self._record.dir}: everything is recorded again")
+            self._inform(f"{self._record.dir}: everything is recorded again")
             self._recover()
 
     def _recover(self) -> None:
@@ -280,7 +286,7 @@ class Recorder(Closing):
             segments = [each for each in list_segments(self._record.dir) if each.is_open]
             clips = [each for each in list_clips(self._record.dir) if each.is_open]
         except SourceError as error:
-            self._say(str(error))
+            self._warn(str(error))
             return
         for segment in segments:
             self._finisher.do(partial(self._mend, partial(recover_segment, segment)))
@@ -290,8 +296,8 @@ class Recorder(Closing):
     def _mend(self, recover: Callable[[], list[Recovered]]) -> None:
         finished = ", ".join(each.path.name for each in recover() if each.fate is Fate.FINISHED)
         if finished:
-            self._say(f"{self._record.dir}: finished what was cut off: {finished}")
+            self._inform(f"{self._record.dir}: finished what was cut off: {finished}")
 
     def _tell_problems(self) -> None:
         for problem in self._finisher.problems():
-            self._say(str(problem))
+            self._warn(str(problem))

@@ -10,7 +10,7 @@ from typing import Any
 from streamfuse.errors import SourceError
 from streamfuse.io.images import read_image
 from streamfuse.io.index import Index, lines_with, read_index
-from streamfuse.io.recovery import LOSS_NS, is_held
+from streamfuse.io.recovery import is_held, is_loss
 from streamfuse.io.shelf import ClipFiles, SegmentFiles, Track, segment_path, whole_of
 from streamfuse.io.video.inspect import VideoFacts, inspect_video
 from streamfuse.jobs.verifying.judging import gaps_of, index_problems, video_problems
@@ -87,15 +87,16 @@ def _absent(index: Index, files: SegmentFiles, look: _Look) -> list[Problem]:
     """Videos that the index tells of, and that are not there.
 
     Without a single image of its stream a video has no file; nor had it one before it was killed, if all
-    its images were of the last second.
+    its images but the first were of what a crash costs.
     """
     was_killed = any(facts.was_mended for facts in look.facts.values())
     problems = []
     for track in Track:
-        first = next(lines_with(track, index.lines), None)
-        if track not in index.tracks or track in files.tracks or first is None:
+        lost = [*lines_with(track, index.lines)]
+        if track not in index.tracks or track in files.tracks or not lost:
             continue
-        if not was_killed or index.lines[-1].pts_ns - index.lines[first].pts_ns > LOSS_NS:
+        lost_ns = index.lines[-1].pts_ns - index.lines[lost[0]].pts_ns
+        if not was_killed or not is_loss(lost_ns, len(lost)):
             name = segment_path(Path(), files.stem, track).name
             problems.append(Problem(file=name, text="is missing"))
     return problems

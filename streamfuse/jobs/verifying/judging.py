@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from streamfuse.clock import NS_PER_S
+from streamfuse.clock import NS_PER_MS, NS_PER_S
 from streamfuse.io.index import SAME_NS, Index, IndexLine, lines_with
-from streamfuse.io.recovery import LOSS_NS
+from streamfuse.io.recovery import counted, is_loss
 from streamfuse.io.shelf import Track
 from streamfuse.io.video.inspect import VideoFacts
 from streamfuse.jobs.verifying.report import Gap, Mend, Problem
 
-__all__ = ["Match", "gaps_of", "index_problems", "match", "unseen", "video_problems"]
+__all__ = ["Match", "gaps_of", "index_problems", "match", "unlisted_ns", "unseen", "video_problems"]
 
 _GAP_PERIODS = 3
 """A pair that comes so many periods after the one before it comes after a gap."""
@@ -51,8 +50,24 @@ def match(times_ns: Sequence[int], lines: Sequence[IndexLine], track: Track) -> 
 def unseen(facts: Mapping[Track, VideoFacts], lines: Sequence[IndexLine]) -> list[int]:
     """Numbers of the lines of which no video has a picture, and that no crash explains."""
     gone = [set(match(each.times_ns, lines, Track.FUSED).missing) for each in facts.values()]
-    explained = {number for each in facts.values() for number in _excused(each, facts, lines)}
+    explained = {number for track in facts for number in _excused(track, facts, lines)}
     return sorted(set.intersection(*gone) - explained) if gone else []
+
+
+def unlisted_ns(facts: Mapping[Track, VideoFacts], lines: Sequence[IndexLine]) -> tuple[int, ...]:
+    """Times of the fused pictures that a line can be added for.
+
+    There are none where the video may be that of another segment: where it lacks pictures, too, or its
+    times do not rise.
+    """
+    fused = facts.get(Track.FUSED)
+    if fused is None or _is_falling(fused):
+        return ()
+    found = match(fused.times_ns, lines, Track.FUSED)
+    if not set(found.missing) <= {*_excused(Track.FUSED, facts, lines)}:
+        return ()
+    known = {_as_written(line.pts_ns) for line in lines}
+    return tuple(ns for ns in (fused.times_ns[n] for n in found.strange) if _as_written(ns) not in known)
 
 
 def gaps_of(lines: Sequence[IndexLine], fps: float) -> tuple[Gap, ...]:
@@ -74,16 +89,19 @@ def video_problems(facts: VideoFacts) -> Iterator[Problem]:
     if facts.broken_off is not None:
         yield Problem(file=name, text=f"cannot be read past picture {good}", mend=Mend.PICTURES)
     elif facts.damaged:
-        text = f"{facts.damaged} of {good + facts.damaged} pictures are damaged or lean on one that is"
+        verbs = "is damaged or leans" if facts.damaged == 1 else "are damaged or lean"
+        text = f"{facts.damaged} of {counted(good + facts.damaged, 'picture')} {verbs} on one that is"
         yield Problem(file=name, text=text, mend=Mend.PICTURES)
     elif facts.promised is not None and facts.promised != good:
-        text = f"holds {good} of the {facts.promised} pictures that its head tells of"
+        text = f"holds {good} of the {counted(facts.promised, 'picture')} that its head tells of"
         yield Problem(file=name, text=text, mend=Mend.PICTURES)
     if facts.resized:
-        yield Problem(file=name, text=f"{facts.resized} pictures have another size than the first")
-    falling = sum(after <= before for before, after in pairwise(facts.times_ns))
-    if falling or (facts.times_ns and facts.times_ns[0] < 0):
-        yield Problem(file=name, text=f"the times of {falling or 1} pictures do not rise from 0")
+        verb = "has" if facts.resized == 1 else "have"
+        text = f"{counted(facts.resized, 'picture')} {verb} another size than the first"
+        yield Problem(file=name, text=text)
+    if _is_falling(facts):
+        falling = sum(after <= before for before, after in pairwise(facts.times_ns))
+        yield Problem(file=name, text=f"its times do not rise from 0 ({counted(falling or 1, 'picture')})")
 
 
 def index_problems(index: Index, facts: Mapping[Track, VideoFacts]) -> Iterator[Problem]:
@@ -92,56 +110,73 @@ def index_problems(index: Index, facts: Mapping[Track, VideoFacts]) -> Iterator[
     if index.bad_lines:
         count, first = len(index.bad_lines), index.bad_lines[0]
         text = f"{count} lines, from line {first} on, cannot be read or do not rise in time"
+        if count == 1:
+            text = f"line {first} cannot be read or does not rise in time"
         yield Problem(file=name, text=text, mend=Mend.CUT_INDEX)
     if index.is_cut:
         yield Problem(file=name, text="its last line is cut off", mend=Mend.CUT_INDEX)
-    excused = {track: _excused(each, facts, index.lines) for track, each in facts.items()}
     gone = unseen(facts, index.lines)
     if gone:
-        text = f"{len(gone)} of {len(index.lines)} lines have no picture{_at(index.lines[gone[0]])}"
-        mend = Mend.CUT_INDEX if _is_loss(gone, index.lines) else None
+        verb = "has" if len(gone) == 1 else "have"
+        text = f"{len(gone)} of {counted(len(index.lines), 'line')} {verb} no picture"
+        text += _at(index.lines[gone[0]])
+        mend = Mend.CUT_INDEX if _is_cost(gone, index.lines) else None
         yield Problem(file=name, text=text, mend=mend)
+    can_add = bool(unlisted_ns(facts, index.lines))
     for track, each in facts.items():
         found = match(each.times_ns, index.lines, track)
-        yield from _disagreements(each, found, index.lines, known={*gone, *excused[track]})
+        known = {*gone, *_excused(track, facts, index.lines)}
+        mend = Mend.ADD_LINES if can_add and track is Track.FUSED else None
+        yield from _disagreements(each, found, index.lines, known=known, mend=mend)
 
 
 def _disagreements(
-    facts: VideoFacts, found: Match, lines: Sequence[IndexLine], *, known: set[int]
+    facts: VideoFacts, found: Match, lines: Sequence[IndexLine], *, known: set[int], mend: Mend | None
 ) -> Iterator[Problem]:
     name = facts.path.name
     missing = [number for number in found.missing if number not in known]
     if missing:
-        text = f"lacks {len(missing)} pictures that the index tells of{_at(lines[missing[0]])}"
+        text = f"lacks {counted(len(missing), 'picture')} that the index tells of{_at(lines[missing[0]])}"
         yield Problem(file=name, text=text)
     if found.strange:
         first_s = facts.times_ns[found.strange[0]] / NS_PER_S
-        text = f"{len(found.strange)} pictures are not in the index, from {first_s:.3f} s on"
-        yield Problem(file=name, text=text)
+        verb = "is" if len(found.strange) == 1 else "are"
+        text = f"{counted(len(found.strange), 'picture')} {verb} not in the index, from {first_s:.3f} s on"
+        yield Problem(file=name, text=text, mend=mend)
 
 
-def _excused(
-    video: VideoFacts, facts: Mapping[Track, VideoFacts], lines: Sequence[IndexLine]
-) -> Sequence[int]:
-    """Numbers of the lines at the end that a video lacks because its writer was killed.
+def _excused(track: Track, facts: Mapping[Track, VideoFacts], lines: Sequence[IndexLine]) -> Sequence[int]:
+    """Numbers of the lines at the end whose pictures a video lacks because its writer was killed.
 
     The videos of a segment go to the disk one after the other, so one may end a little before another.
     """
-    ends_ns = [each.times_ns[-1] for each in facts.values() if each.times_ns]
-    if not video.was_mended or not video.times_ns or max(ends_ns) - video.times_ns[-1] > LOSS_NS:
+    video = facts[track]
+    if not video.was_mended or not video.times_ns:
         return ()
-    times_ns = [line.pts_ns - SAME_NS for line in lines]
-    return range(bisect_right(times_ns, video.times_ns[-1]), bisect_right(times_ns, max(ends_ns)))
+    last_ns = video.times_ns[-1]
+    end_ns = max(each.times_ns[-1] for each in facts.values() if each.times_ns)
+    lost = [n for n in lines_with(track, lines) if last_ns < lines[n].pts_ns - SAME_NS <= end_ns]
+    return lost if is_loss(end_ns - last_ns, len(lost)) else ()
 
 
-def _is_loss(gone: Sequence[int], lines: Sequence[IndexLine]) -> bool:
+def _is_cost(gone: Sequence[int], lines: Sequence[IndexLine]) -> bool:
     """Whether lines without pictures are what damage costs, and not an end without room for videos."""
     first = len(lines)
     for number in reversed(gone):
         if number != first - 1:
             break
         first = number
-    return first == len(lines) or lines[-1].pts_ns - lines[first].pts_ns <= LOSS_NS
+    return first == len(lines) or is_loss(lines[-1].pts_ns - lines[first].pts_ns, len(lines) - first)
+
+
+def _is_falling(video: VideoFacts) -> bool:
+    """Whether its times do not rise from 0."""
+    return any(after <= before for before, after in pairwise((-1, *video.times_ns)))
+
+
+def _as_written(time_ns: int) -> float:
+    """A time as lines have it; two of the same would make one of them bad."""
+    return round(time_ns / NS_PER_MS, 3)
 
 
 def _at(line: IndexLine) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,13 +17,13 @@ from streamfuse.clock import NS_PER_MS, NS_PER_S
 from streamfuse.core.pair_record import PAIR_SCHEMA
 from streamfuse.errors import OutputError, SourceError
 from streamfuse.io.files import write_text
-from streamfuse.io.index import INDEX_SCHEMA, cut_index, read_index
-from streamfuse.io.recovery import DAMAGED, hidden, recover_clip, recover_segment
+from streamfuse.io.index import INDEX_SCHEMA, add_lines, cut_index, read_index
+from streamfuse.io.recovery import DAMAGED, counted, hidden, recover_clip, recover_segment
 from streamfuse.io.shelf import ClipFiles, SegmentFiles, Track, index_path, pipeline_of, segment_path
 from streamfuse.io.video.inspect import VideoFacts, inspect_video
 from streamfuse.io.video.repair import copy_pictures
 from streamfuse.jobs.verifying.checking import Target
-from streamfuse.jobs.verifying.judging import unseen
+from streamfuse.jobs.verifying.judging import unlisted_ns, unseen
 from streamfuse.jobs.verifying.report import Finding, Mend
 
 __all__ = ["mend"]
@@ -69,8 +69,8 @@ def _copy_pictures(target: Target, name: str) -> list[str]:
     aside = _aside(path)
     path.rename(aside)
     copy.rename(path)
-    count, left_out = len(facts.times_ns), facts.damaged
-    return [f"{name}: {count} pictures kept, {left_out} left out; the old file is {aside.name}"]
+    kept, left_out = counted(len(facts.times_ns), "picture"), facts.damaged
+    return [f"{name}: {kept} kept, {left_out} left out; the old file is {aside.name}"]
 
 
 def _cut_index(target: Target, name: str) -> list[str]:
@@ -81,7 +81,23 @@ def _cut_index(target: Target, name: str) -> list[str]:
     aside = _aside(target.index)
     shutil.copyfile(target.index, aside)
     count = cut_index(target.index, gone_ns=gone_ns)
-    return [f"{name}: {count} lines kept; the old file is {aside.name}"]
+    return [f"{name}: {counted(count, 'line')} kept; the old file is {aside.name}"]
+
+
+def _add_lines(target: Target, _: str) -> list[str]:
+    assert isinstance(target, SegmentFiles)  # nothing else has an index
+    assert target.index is not None
+    index = read_index(target.index)
+    first_ns = index.lines[0].capture_ns - index.lines[0].pts_ns if index.lines else 0
+    records = [
+        {**_record(index.start_utc, time_ns, first_ns + time_ns), "rebuilt": True}
+        for time_ns in unlisted_ns(_facts(target), index.lines)
+    ]
+    aside = _aside(target.index)
+    shutil.copyfile(target.index, aside)
+    add_lines(target.index, records)
+    added = f"{counted(len(records), 'line')} added, without what had been found"
+    return [f"{target.index.name}: {added}; the old file is {aside.name}"]
 
 
 def _new_index(target: Target, name: str) -> list[str]:
@@ -93,11 +109,15 @@ def _new_index(target: Target, name: str) -> list[str]:
         target.index.rename(aside)
         done.append(f"{name}: set aside as {aside.name}")
     main = next(iter(facts.values()))
-    lines = [_header(target, main), *_records(target, main)]
+    records = [
+        {**_record(target.begun_utc, time_ns, time_ns), "pair_id": number}
+        for number, time_ns in enumerate(main.times_ns)
+    ]
+    lines = [_header(target, main), *records]
     path = index_path(main.path.parent, target.stem)
     write_text(path, "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
-    count = len(lines) - 1
-    return [*done, f"{path.name}: made anew from the times of {count} pictures, without what was in them"]
+    count = counted(len(records), "picture")
+    return [*done, f"{path.name}: made anew from the times of {count}, without what had been found"]
 
 
 def _header(files: SegmentFiles, main: VideoFacts) -> dict[str, Any]:
@@ -116,19 +136,18 @@ def _header(files: SegmentFiles, main: VideoFacts) -> dict[str, Any]:
     }
 
 
-def _records(files: SegmentFiles, main: VideoFacts) -> Iterator[dict[str, Any]]:
-    """A line for each picture, with the keys of a pair's record; None is what is not known any more."""
-    for number, time_ns in enumerate(main.times_ns):
-        yield {
-            "pts_ms": round(time_ns / NS_PER_MS, 3),
-            "schema": PAIR_SCHEMA,
-            "pair_id": number,
-            "capture_utc": _utc(files.begun_utc + timedelta(microseconds=time_ns // 1_000)),
-            "capture_ns": time_ns,
-            **dict.fromkeys(("state", "skew_ms", "infrared_age_ms", "visible_seq", "infrared_seq")),
-            "detections": [],
-            "events": [],
-        }
+def _record(start_utc: datetime, time_ns: int, capture_ns: int) -> dict[str, Any]:
+    """The line of a picture, with the keys of a pair's record; None is what is not known any more."""
+    return {
+        "pts_ms": round(time_ns / NS_PER_MS, 3),
+        "schema": PAIR_SCHEMA,
+        "pair_id": None,
+        "capture_utc": _utc(start_utc + timedelta(microseconds=time_ns // 1_000)),
+        "capture_ns": capture_ns,
+        **dict.fromkeys(("state", "skew_ms", "infrared_age_ms", "visible_seq", "infrared_seq")),
+        "detections": [],
+        "events": [],
+    }
 
 
 def _facts(files: SegmentFiles) -> dict[Track, VideoFacts]:
@@ -162,6 +181,7 @@ _STEPS: Mapping[Mend, Callable[[Target, str], list[str]]] = MappingProxyType(
         Mend.FINISH: _finish,
         Mend.PICTURES: _copy_pictures,
         Mend.CUT_INDEX: _cut_index,
+        Mend.ADD_LINES: _add_lines,
         Mend.NEW_INDEX: _new_index,
     }
 )

@@ -29,6 +29,8 @@ class Mend(enum.StrEnum):
     """Copy the sound pictures into a new file."""
     CUT_INDEX = "cut_index"
     """Leave out lines that are none, and lines without a picture."""
+    ADD_LINES = "add_lines"
+    """Add lines for the pictures that have none."""
     NEW_INDEX = "new_index"
     """Make an index from the times of the pictures."""
 

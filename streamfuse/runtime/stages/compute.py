@@ -77,7 +77,8 @@ class Compute:
     def run(self, pairs: Sequence[FramePair]) -> ComputedBatch:
         """Process one batch, in order."""
         took = _StopWatch(self._clock)
-        sources = [self._registered(pair) for pair in pairs]
+        registered = [self._registered(pair) for pair in pairs]
+        sources = [self._source(pair, infrared) for pair, infrared in zip(pairs, registered, strict=True)]
         took.lap("register")
         images = self._video.fuse(sources, [pair.base.capture_ns for pair in pairs])
         took.lap("fuse")
@@ -90,8 +91,8 @@ class Compute:
             ]
             took.lap("tasks")
         done = [
-            Computed(pair=pair, image=image, detections=detections, layers=self._layers(pair, source[1]))
-            for pair, source, image, detections in zip(pairs, sources, images, found, strict=True)
+            Computed(pair=pair, image=image, detections=detections, layers=self._layers(pair, infrared))
+            for pair, infrared, image, detections in zip(pairs, registered, images, found, strict=True)
         ]
         return ComputedBatch(done=done, took_ms=took.laps_ms)
 
@@ -105,14 +106,19 @@ class Compute:
             images[Layer.RAW_INFRARED] = pair.infrared.image
         return {layer: images[layer] for layer in self._wanted if layer in images}
 
-    def _registered(self, pair: FramePair) -> tuple[Image, Image | None]:
+    def _registered(self, pair: FramePair) -> Image | None:
+        """The pair's infrared image as the visible camera sees it."""
         if pair.infrared is None:
-            assert pair.visible is not None  # held by FramePair
-            return pair.visible.image, None
-        infrared = self._infrared.gray(pair.infrared)
-        if pair.visible is None:
-            return _painted(self._blank, self._registration.apply(infrared, self._blank)), None
-        return pair.visible.image, self._registration.apply(infrared, pair.visible.image)
+            return None
+        visible = self._blank if pair.visible is None else pair.visible.image
+        return self._registration.apply(self._infrared.gray(pair.infrared), visible)
+
+    def _source(self, pair: FramePair, registered: Image | None) -> tuple[Image, Image | None]:
+        """What the network gets; one image alone is passed as it is."""
+        if pair.visible is not None:
+            return pair.visible.image, registered
+        assert registered is not None  # held by FramePair
+        return _painted(self._blank, registered), None
 
 
 class _StopWatch:

@@ -46,7 +46,7 @@ def run(context: Context) -> None:
         name=plan.config.name,
         fps=plan.source(plan.base).fps,
         utc=utc,
-        say=lambda text: context.link.send("log", text=text),
+        say=lambda level, text: context.link.send("log", text=text, level=level),
         patient=context.restarts > 0,
     ) as recorder:
         consume(context, write, on_turn=turn)

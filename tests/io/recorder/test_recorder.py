@@ -217,12 +217,15 @@ def test_an_image_that_no_encoder_takes_costs_the_video_and_not_the_index(tmp_pa
     """RGB images of odd size cannot become video; that is told once."""
     said: list[str] = []
     odd = Image.from_rgb(np.zeros((47, 64, 3), np.uint8))
-    with Recorder(Record(dir=tmp_path), name="yard", fps=FPS, utc=UTC, say=said.append) as recorder:
+    with Recorder(
+        Record(dir=tmp_path), name="yard", fps=FPS, utc=UTC, say=lambda *each: said.append(": ".join(each))
+    ) as recorder:
         for number in range(3):
             frame = fused(number)
             facts = {name: getattr(frame, name) for name in FusedFrame.__slots__} | {"image": odd}
             assert not recorder.write(FusedFrame(**facts), now_ns=frame.capture_ns)
     (line,) = said
+    assert line.startswith("warning: ")
     assert "even sides" in line
     assert line.endswith("not recorded: fused")
 

@@ -30,7 +30,7 @@ def record(folder: Path, *frames: FusedFrame, clips: Clips, **options: Any) -> l
     """Record frames; what was said."""
     said: list[str] = []
     settings = Record(dir=folder, codec="libx264", clips=clips, **options)
-    with Recorder(settings, name="yard", fps=FPS, utc=UTC, say=said.append) as recorder:
+    with Recorder(settings, name="yard", fps=FPS, utc=UTC, say=lambda _, text: said.append(text)) as recorder:
         for frame in frames:
             recorder.turn(frame.capture_ns)
             assert recorder.write(frame, now_ns=frame.capture_ns)

@@ -58,6 +58,17 @@ def fill(ballast: Path) -> None:
                     pass
 
 
+def teller(said: list[str]) -> Callable[[str, str], None]:
+    """Keeps what is said with its level: trouble is a warning, and what is well again is not."""
+
+    def say(level: str, text: str) -> None:
+        is_well = "is recorded again" in text or "finished what was cut off" in text
+        assert level == ("info" if is_well else "warning"), text
+        said.append(text)
+
+    return say
+
+
 @pytest.mark.fault
 def test_a_full_disk_stops_in_the_stated_order_and_comes_back(
     small_disk: Path, record_property: Callable[[str, object], None]
@@ -68,7 +79,7 @@ def test_a_full_disk_stops_in_the_stated_order_and_comes_back(
     said: list[str] = []
     ballast = small_disk / "ballast"
     settings = Record(dir=small_disk / "rec", codec="libx264", visible=True, raw_infrared=True)
-    with Recorder(settings, name="yard", fps=FPS, utc=UTC, say=said.append) as recorder:
+    with Recorder(settings, name="yard", fps=FPS, utc=UTC, say=teller(said)) as recorder:
         assert all(write(recorder, range(150)))
         fill(ballast)
         full = write(recorder, range(150, 300))
@@ -100,7 +111,7 @@ def test_a_folder_that_is_removed_is_made_again(
     record_property("fault", "the folder of the recordings is removed under the recorder")
     folder = tmp_path / "rec"
     said: list[str] = []
-    with Recorder(Record(dir=folder), name="yard", fps=FPS, utc=UTC, say=said.append) as recorder:
+    with Recorder(Record(dir=folder), name="yard", fps=FPS, utc=UTC, say=teller(said)) as recorder:
         assert all(write(recorder, range(60)))
         shutil.rmtree(folder)
         write(recorder, range(60, 400))
@@ -124,7 +135,7 @@ def test_a_folder_that_is_away_with_its_disk_costs_frames_and_nothing_else(
     record_property("fault", "the disk of the recordings is away and comes back")
     disk = tmp_path / "usb"
     said: list[str] = []
-    with Recorder(Record(dir=disk / "rec"), name="yard", fps=FPS, utc=UTC, say=said.append) as recorder:
+    with Recorder(Record(dir=disk / "rec"), name="yard", fps=FPS, utc=UTC, say=teller(said)) as recorder:
         (disk / "rec").rmdir()
         disk.rmdir()
         assert not any(write(recorder, range(120)))
@@ -137,6 +148,24 @@ def test_a_folder_that_is_away_with_its_disk_costs_frames_and_nothing_else(
     assert back.index(True) <= 5 * FPS
     assert all(back[back.index(True) :])
     assert "everything is recorded again" in said[-1]
+
+
+def test_old_recordings_that_cannot_go_are_a_warning(tmp_path: Path) -> None:
+    """Somebody's folder has the name of a recording: the new one is made, and the limit is not kept."""
+    (tmp_path / "yard-20200101T000000Z-0001.mp4").mkdir()
+    said: list[str] = []
+    settings = Record(dir=tmp_path, codec="libx264", segment_s=1, retention={"max_days": 1})
+    with Recorder(settings, name="yard", fps=FPS, utc=UTC, say=teller(said)) as recorder:
+        assert all(write(recorder, range(4 * FPS)))
+    assert ["old recordings cannot be removed" in text for text in said] == [True]
+
+
+def test_what_a_dead_recorder_left_is_news_and_no_warning(tmp_path: Path) -> None:
+    """The next recorder finishes it and says so."""
+    killed(tmp_path, 60)
+    said: list[str] = []
+    Recorder(Record(dir=tmp_path), name="yard", fps=FPS, utc=UTC, say=teller(said)).close()
+    assert [text for text in said if "finished what was cut off" in text]
 
 
 def test_a_patient_recorder_begins_when_its_folder_comes(tmp_path: Path) -> None:
@@ -218,7 +247,7 @@ def test_old_recordings_go_before_anything_stops(
     old.write_bytes(b"x" * (6 << 20))
     said: list[str] = []
     settings = Record(dir=small_disk, codec="libx264", raw_infrared=True, retention={"min_free": 1 << 20})
-    with Recorder(settings, name="yard", fps=FPS, utc=UTC, say=said.append) as recorder:
+    with Recorder(settings, name="yard", fps=FPS, utc=UTC, say=teller(said)) as recorder:
         assert all(write(recorder, range(150)))
         assert old.exists()
         (small_disk / "ballast").write_bytes(b"x" * (9 << 20))
