@@ -256,12 +256,18 @@ def _url(value: Any) -> Any:
     return value
 
 
+def _header(value: Any) -> Any:
+    if isinstance(value, str) and not (value and value.isascii() and value.isprintable()):
+        raise expected("letters, digits and signs of ASCII")
+    return value
+
+
 class WebhookSink(Block):
     """An HTTP server that gets each message as a POST."""
 
     kind: Literal["webhook"]
     url: Annotated[str, BeforeValidator(_url)]
-    token: str | None = None
+    token: Annotated[str, BeforeValidator(_header)] | None = None
     """Sent as ``Authorization: Bearer …``; best as ``${HOOK_TOKEN}``."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Seconds the server may take to answer."""

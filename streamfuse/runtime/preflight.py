@@ -18,10 +18,11 @@ from streamfuse.engine.fusion import FusionEngine
 from streamfuse.errors import OutputError, StreamfuseError
 from streamfuse.frames import StreamName
 from streamfuse.io.files import check_writable
-from streamfuse.io.publish.publishers import check_library, open_publisher
+from streamfuse.io.publish.publishers import check_publisher, open_publisher
 from streamfuse.io.transport.segment import preflight
 from streamfuse.io.video.encoders import pick_encoder
 from streamfuse.runtime.plan import Plan, make_plan, summary_of
+from streamfuse.runtime.stages.looking import open_looking
 
 __all__ = ["Finding", "check_pipeline"]
 
@@ -69,6 +70,8 @@ def _checks(config: PipelineConfig, plan: Plan | None) -> Iterator[tuple[str, Ca
         yield "shared memory", lambda: _shared_memory(plan)
     yield "rig", lambda: str(config.rig)
     yield "engine", lambda: _engine(config)
+    if config.tasks is not None:
+        yield "tasks", lambda: _tasks(config)
     if config.viewer is not None and config.viewer.web is not None:
         yield "viewer", partial(_free_port, config.viewer.web)
     if config.metrics is not None and config.metrics.prometheus is not None:
@@ -102,13 +105,23 @@ def _engine(config: PipelineConfig) -> str:
         return f"{fusion.model} by {engine.backend} in {engine.precision} on {engine.device} ({engine.why})"
 
 
+def _tasks(config: PipelineConfig) -> str:
+    looking = open_looking(config)
+    assert looking is not None  # asked only where something is looked for
+    rules = f", {len(config.events)} rules" if config.events else ""
+    return f"{len(looking.class_names)} kinds of objects{rules}"
+
+
 def _free_port(address: str) -> str:
     host, port = split_host_port(address)
     try:
         with socket.create_server((host, port)):
             return f"{address} is free"
     except OSError as error:
-        raise OutputError(f"{address}: {error.strerror}; stop what uses it or choose another port") from error
+        raise OutputError(
+            f"{address}: {error.strerror}; stop what uses it (this pipeline itself, if it runs) "
+            "or choose another port"
+        ) from error
 
 
 def _record(record: Record) -> str:
@@ -121,10 +134,9 @@ def _record(record: Record) -> str:
 
 
 def _publish(sink: PublishSink) -> str:
-    check_library(sink)
+    check_publisher(sink)
     match sink:
         case JsonlSink():
-            _writable_parent(sink.path.parent)
             return str(sink.path)
         case ZeromqSink():
             open_publisher(sink, pipeline="check").close()

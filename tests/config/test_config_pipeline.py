@@ -210,6 +210,10 @@ def test_a_device_link_keeps_its_name(folder: Path) -> None:
             ),
         ),
         (
+            'publish.0={kind: webhook, url: "http://a/", token: "schlüssel"}',
+            'publish.0: publish.0.token: expected letters, digits and signs of ASCII, got "schlüssel"',
+        ),
+        (
             "events=[{name: a, zone: [[0,0],[1,1]]}]",
             "events: events.0.zone: expected 3 or more items, got a list",
         ),

@@ -84,6 +84,10 @@ class World:
         words, _ = process.communicate(timeout=120)
         return process.returncode, words
 
+    def is_recording(self) -> bool:
+        """Whether a recording has begun: it has its name once it is whole."""
+        return any(path.stat().st_size for path in (self.folder / "recordings").glob("*.mp4.part"))
+
     def recorded(self) -> list[Path]:
         """The recordings, in order."""
         return sorted((self.folder / "recordings").glob("*.mp4"))
@@ -145,3 +149,13 @@ def wait_until() -> Wait:
             time.sleep(0.05)  # polls what offers no event: files and processes of another program
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real YOLOv8n weights with random values: they find something everywhere at confidence 0."""
+    from streamfuse.engine.tasks import _yolo  # noqa: PLC0415 - loads Ultralytics the way we do, offline
+
+    path = tmp_path_factory.mktemp("weights") / "random.pt"
+    _yolo()("yolov8n.yaml").save(path)
+    return path

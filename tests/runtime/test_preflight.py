@@ -41,3 +41,14 @@ def test_weights_that_do_not_exist_are_found(tmp_path: Path) -> None:
     found = findings(tmp_path, "fusion: {weights: nonesuch}\n")
     assert not found["engine"].ok
     assert found["visible"].ok
+
+
+def test_a_detector_and_its_rules_are_looked_at(tmp_path: Path, yolo: Path) -> None:
+    """Weights that are not there and objects that they do not know would end a run at its start."""
+    tasks = f'tasks: {{detect: {{weights: "{yolo}"}}}}\n'
+    assert findings(tmp_path, tasks)["tasks"].ok
+    wrong = findings(tmp_path, f"{tasks}events: [{{name: gate, classes: [persn]}}]\n")["tasks"]
+    assert (wrong.ok, wrong.exit_code) == (False, 2)
+    assert "persn" in wrong.text
+    absent = findings(tmp_path, "tasks: {detect: {weights: nope.pt}}\n")["tasks"]
+    assert (absent.ok, absent.exit_code) == (False, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from contextlib import closing
 from importlib import resources
@@ -99,12 +100,17 @@ def test_receivers_that_are_not_there_stop_nothing(world: Any, wait_until: Any, 
         f'  - {{kind: mqtt, broker: "127.0.0.1:{free_port()}"}}\n'
         f'  - {{kind: webhook, url: "http://127.0.0.1:{free_port()}/", what: pairs}}\n',
     )
-    process = world.start()
+    process = world.start("--log", "json")
     wait_until(lambda: path.exists() and path.read_bytes().count(b"\n") > 20)
     process.send_signal(signal.SIGINT)
     words, _ = process.communicate(timeout=30)
     assert process.returncode == 130, words
-    assert "the broker cannot be reached; trying on" in words
+    assert "the broker cannot be reached (Connection refused); trying on" in words
+    assert len(re.findall(r"/streamfuse: \d+ messages were not delivered", words)) == 1
+    assert len(re.findall(r"/: \d+ messages were not delivered", words)) == 1
     assert "/: cannot be reached" in words
+    lines = [json.loads(line) for line in words.splitlines() if line.startswith("{")]
+    levels = [line["level"] for line in lines if re.search("trying on|not delivered", line["message"])]
+    assert levels == ["warning"] * 4
     assert world.summary["restarts"].get("publisher", 0) == 0
     record_property("promise", "the other sinks go on")

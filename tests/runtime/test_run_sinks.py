@@ -5,24 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from pathlib import Path
 
 import av
 import httpx
 import numpy as np
-import pytest
 
 STREET = "synthetic://street?seed=7&size=160x120&fps=10"
-
-
-@pytest.fixture(scope="module")
-def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real YOLOv8n weights with random values: they find something everywhere at confidence 0."""
-    from streamfuse.engine.tasks import _yolo  # noqa: PLC0415 - loads Ultralytics the way we do, offline
-
-    path = tmp_path_factory.mktemp("weights") / "random.pt"
-    _yolo()("yolov8n.yaml").save(path)
-    return path
 
 
 def free_port() -> int:

@@ -98,7 +98,7 @@ class Courier(Publisher):
                 self._hurry()
             with contextlib.suppress(asyncio.CancelledError):  # by _hurry
                 await self._carrying
-        self.standing.lose(len(self._waiting))
+        self.standing.leave(len(self._waiting))
 
     async def _carry_all(self, carry: Carry) -> None:
         while True:
@@ -106,7 +106,7 @@ class Courier(Publisher):
                 try:
                     await carry(message)
                 except asyncio.CancelledError:
-                    self.standing.lose()
+                    self.standing.leave()
                     raise
             if self._ending:
                 return

@@ -8,10 +8,25 @@ from pathlib import Path
 
 from streamfuse.core.messages import Message
 from streamfuse.errors import OutputError
+from streamfuse.io.files import check_writable
 from streamfuse.io.publish.publisher import Publisher
 from streamfuse.io.publish.standing import Standing
 
-__all__ = ["JsonlPublisher"]
+__all__ = ["JsonlPublisher", "check_path"]
+
+
+def check_path(path: Path) -> None:
+    """See whether messages can be appended to ``path``; nothing is made.
+
+    Raises:
+        OutputError: it is a folder, may not be written, or its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, and a file is wanted there; choose another name")
+    if not path.exists():
+        check_writable(next(parent for parent in path.parents if parent.exists()))
+    elif not os.access(path, os.R_OK | os.W_OK):
+        raise OutputError(f"{path}: cannot write there (Permission denied); choose another file")
 
 
 class JsonlPublisher(Publisher):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
@@ -54,6 +55,7 @@ class MqttCarrier:
         self._pipeline = pipeline
         self._unacknowledged: set[int] = set()
         self._is_up = False
+        self._has_answered = False
         self._changed = asyncio.Event()
         self._client = self._make_client()
 
@@ -71,7 +73,7 @@ class MqttCarrier:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._until(lambda: not self._unacknowledged), _FAREWELL_S)
             self._tell_status(online=False)
-        self.standing.lose(len(self._unacknowledged))
+        self.standing.leave(len(self._unacknowledged))
         self._client.on_disconnect = self._client.on_connect_fail = None  # no news, we want to go
         self._client.disconnect()
         # Its thread may be in the middle of a call-back into this loop, which therefore has to go on.
@@ -123,16 +125,17 @@ class MqttCarrier:
 
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         """Bring paho's call-backs from its thread into the loop's."""
-        client, tell = self._client, loop.call_soon_threadsafe
+        client, tell, tls = self._client, loop.call_soon_threadsafe, self._sink.tls
 
         def connected(_c: paho.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
             tell(self._connected, code)
 
         def disconnected(_c: paho.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
-            tell(self._failed, f"the connection broke ({code})")
+            tell(self._disconnected, code)
 
         def unreachable(_c: paho.Client, _u: Any) -> None:
-            tell(self._failed, "the broker cannot be reached")
+            # Paho calls this while it handles the error, and gives it to nobody.
+            tell(self._failed, f"the broker cannot be reached{_reason(sys.exception(), tls=tls)}")
 
         def published(_c: paho.Client, _u: Any, mid: int, _r: ReasonCode, _p: Any) -> None:
             tell(self._acknowledged, mid)
@@ -143,6 +146,7 @@ class MqttCarrier:
         client.on_publish = published
 
     def _connected(self, code: ReasonCode) -> None:
+        self._has_answered = True
         if code.is_failure:
             self._failed(f"the broker refuses us ({code})")
             return
@@ -154,6 +158,13 @@ class MqttCarrier:
         self._tell_status(online=True)
         self._changed.set()
 
+    def _disconnected(self, code: ReasonCode) -> None:
+        if self._has_answered or self._sink.tls:
+            self._failed(f"the connection broke ({code})")
+        else:  # this is how a port that waits for TLS takes a plain greeting
+            self._failed(f"the broker does not answer ({code}); if it wants TLS, set tls: true")
+        self._has_answered = False
+
     def _failed(self, why: str) -> None:
         self._is_up = False
         self.standing.fail(why)
@@ -161,3 +172,18 @@ class MqttCarrier:
     def _acknowledged(self, mid: int) -> None:
         self._unacknowledged.discard(mid)
         self._changed.set()
+
+
+def _reason(error: BaseException | None, *, tls: bool) -> str:
+    """Why no connection came about, in brackets; empty where nobody knows."""
+    match error:
+        case None:
+            return ""
+        case ssl.SSLCertVerificationError():
+            return f" (its certificate is not accepted: {error.verify_message})"
+        case ssl.SSLError() | ConnectionResetError() if tls:
+            return f" (no encrypted connection: {error.strerror}; is this its TLS port?)"
+        case OSError(strerror=str(why)):
+            return f" ({why})"
+        case _:
+            return f" ({error})"

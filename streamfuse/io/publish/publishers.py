@@ -13,15 +13,16 @@ from streamfuse.errors import MachineError
 from streamfuse.frames import FusedFrame
 from streamfuse.io.closing import Closing
 from streamfuse.io.publish.courier import Courier
-from streamfuse.io.publish.jsonl import JsonlPublisher
+from streamfuse.io.publish.jsonl import JsonlPublisher, check_path
 from streamfuse.io.publish.publisher import Publisher
+from streamfuse.io.publish.standing import News
 from streamfuse.io.publish.webhook import WebhookCarrier
-from streamfuse.io.publish.zeromq import ZeromqPublisher
+from streamfuse.io.publish.zeromq import ZeromqPublisher, load_keys
 
 if TYPE_CHECKING:
     from streamfuse.io.publish.mqtt import MqttCarrier
 
-__all__ = ["Publishers", "check_library", "open_publisher"]
+__all__ = ["Publishers", "check_publisher", "open_publisher"]
 
 _KINDS: Final = {
     "pairs": frozenset({Kind.PAIR}),
@@ -84,19 +85,21 @@ class Publishers(Closing):
         for message in self._newsroom.of(frame):
             self._send(message)
 
-    def turn(self) -> list[str]:
+    def turn(self) -> list[News]:
         """Do what is due between frames; returns what people should know."""
         for _, publisher in self._ways:
             publisher.turn()
         return self._news()
 
-    def finish(self) -> list[str]:
+    def finish(self) -> list[News]:
         """Say good-bye and close; returns what people should know. The stream has ended."""
         for message in self._newsroom.farewell():
             self._send(message)
         for _, publisher in self._ways:  # all at once, then one after the other is waited for
             publisher.end()
         self.close()
+        for _, publisher in self._ways:
+            publisher.standing.finish()
         return self._news()
 
     def close(self) -> None:
@@ -108,18 +111,31 @@ class Publishers(Closing):
             if message.kind in kinds:
                 publisher.publish(message)
 
-    def _news(self) -> list[str]:
-        return [text for _, publisher in self._ways for text in publisher.standing.take_news()]
+    def _news(self) -> list[News]:
+        return [news for _, publisher in self._ways for news in publisher.standing.take_news()]
 
 
-def check_library(sink: PublishSink) -> None:
-    """See whether what a publisher is made with is installed.
+def check_publisher(sink: PublishSink) -> None:
+    """See whether a way out can be opened, as far as this is known without listening or connecting.
+
+    Nothing is left behind.
 
     Raises:
-        MachineError: it is not.
+        OutputError: a file cannot be written to.
+        UsageError: a key, certificate or address cannot be used.
+        MachineError: a library is missing.
     """
-    if isinstance(sink, MqttSink):
-        _mqtt()
+    match sink:
+        case JsonlSink():
+            check_path(sink.path)
+        case ZeromqSink():
+            load_keys(sink)
+        case WebhookSink():
+            WebhookCarrier(sink)  # the carriers connect when they are entered, not before
+        case MqttSink():
+            _mqtt()(sink, pipeline="check")
+        case _:
+            assert_never(sink)
 
 
 def _mqtt() -> type[MqttCarrier]:

@@ -6,10 +6,19 @@ from streamfuse.config.outputs import ZeromqSink
 from streamfuse.core.messages import Message
 from streamfuse.io.publish.publisher import Publisher
 from streamfuse.io.publish.standing import Standing
-from streamfuse.io.transport.curve import load_server_keys
+from streamfuse.io.transport.curve import ServerKeys, load_server_keys
 from streamfuse.io.transport.pubsub import Broadcast
 
-__all__ = ["ZeromqPublisher"]
+__all__ = ["ZeromqPublisher", "load_keys"]
+
+
+def load_keys(sink: ZeromqSink) -> ServerKeys | None:
+    """The keys of those who may listen; None if none are wanted.
+
+    Raises:
+        UsageError: a key cannot be used.
+    """
+    return None if sink.keys is None else load_server_keys(sink.keys.own, sink.keys.allow)
 
 
 class ZeromqPublisher(Publisher):
@@ -21,8 +30,7 @@ class ZeromqPublisher(Publisher):
     """
 
     def __init__(self, sink: ZeromqSink) -> None:
-        keys = None if sink.keys is None else load_server_keys(sink.keys.own, sink.keys.allow)
-        self._broadcast = Broadcast(sink.bind, keys=keys)
+        self._broadcast = Broadcast(sink.bind, keys=load_keys(sink))
         self.endpoint = self._broadcast.endpoint
         """Where it listens."""
         self.standing = Standing(self.endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamfuse.clock import UtcFollower
 from streamfuse.frames import FusedFrame
 from streamfuse.io.publish.publishers import Publishers
+from streamfuse.io.publish.standing import News
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.stages.sink import consume
 
@@ -29,6 +30,6 @@ def run(context: Context) -> None:
         _tell(context, publishers.finish())
 
 
-def _tell(context: Context, news: list[str]) -> None:
-    for text in news:
-        context.link.send("log", text=text)
+def _tell(context: Context, news: list[News]) -> None:
+    for each in news:
+        context.link.send("log", text=each.text, level=each.level)

@@ -112,8 +112,9 @@ def test_a_line_that_the_disk_does_not_take_is_counted_and_told_once(tmp_path: P
         for number in range(3):
             publisher.publish(message(number))
         assert publisher.standing.lost == 3
-        (text,) = publisher.standing.take_news()
-        assert text == f"{path}: cannot write messages: No space left on device; trying on"
+        (news,) = publisher.standing.take_news()
+        assert news.level == "warning"
+        assert news.text == f"{path}: cannot write messages: No space left on device; trying on"
 
 
 @pytest.mark.fault
@@ -134,8 +135,8 @@ def test_a_full_disk_loses_whole_lines_and_comes_back(tmp_path: Path, record_pro
             assert publisher.standing.lost == lost
             full, again = publisher.standing.take_news()
         lines = path.read_text(encoding="utf-8").splitlines()
-    assert "cannot write messages" in full
-    assert f"works again after 0.0 s; {lost} messages were lost" in again
+    assert "cannot write messages" in full.text
+    assert f"works again after 0.0 s; {lost} message" in again.text
     whole = [line for line in lines if line.endswith("}")]
     assert [json.loads(line)["pair_id"] for line in whole] == [*range(10 - lost), 10]
     assert len(lines) - len(whole) <= 1

@@ -22,6 +22,7 @@ from streamfuse.errors import UsageError
 from streamfuse.io.publish.courier import ROOM
 from streamfuse.io.publish.publisher import Publisher
 from streamfuse.io.publish.publishers import open_publisher
+from streamfuse.io.publish.standing import News
 
 DEADLINE_S = 60.0
 RECOVERY_S = 10.0
@@ -58,7 +59,7 @@ def news(publisher: Publisher, *, until: str) -> list[str]:
     told: list[str] = []
 
     def is_told() -> bool:
-        told.extend(publisher.standing.take_news())
+        told.extend(news.text for news in publisher.standing.take_news())
         return any(until in text for text in told)
 
     wait_until(is_told)
@@ -206,12 +207,14 @@ def test_a_broker_that_is_not_there_is_told_once_and_ends_in_time() -> None:
     with publishing(address) as publisher:
         publisher.publish(message(1))
         assert news(publisher, until="cannot be reached") == [
-            f"mqtt://{address}/gate: the broker cannot be reached; trying on"
+            f"mqtt://{address}/gate: the broker cannot be reached (Connection refused); trying on"
         ]
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 4.0
     assert publisher.standing.lost == 1
-    assert publisher.standing.take_news() == []
+    publisher.standing.finish()
+    (left,) = publisher.standing.take_news()
+    assert left == News(text=f"mqtt://{address}/gate: 1 message was not delivered", level="warning")
 
 
 def test_a_wrong_password_is_told(broker: StartBroker, tmp_path: Path) -> None:  # noqa: F811 - the fixture
@@ -247,7 +250,29 @@ def test_an_encrypted_connection_trusts_only_its_authority(
             publisher.publish(message(1))
             listener.wait_until(lambda: listener.bodies("gate/pairs") == [b"1"])
         with publishing(server.address, tls=True) as publisher:
-            news(publisher, until="cannot be reached")
+            news(publisher, until="its certificate is not accepted: self-signed certificate")
+    gc.collect()
+
+
+# As above.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_why_no_encrypted_connection_comes_about_is_told(
+    broker: StartBroker,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    """Another host's certificate, a plain greeting at a TLS port, a TLS greeting at a plain port."""
+    certificate, key = _certificate(tmp_path, host="10.0.0.1")
+    plain = free_port()
+    server = broker(
+        f"allow_anonymous true\ncertfile {certificate}\nkeyfile {key}\n"
+        f"listener {plain} 127.0.0.1\nallow_anonymous true"
+    )
+    with publishing(server.address, tls=True, ca=str(certificate)) as publisher:
+        news(publisher, until="certificate is not valid for '127.0.0.1'")
+    with publishing(server.address) as publisher:
+        news(publisher, until="if it wants TLS, set tls: true")
+    with publishing(f"127.0.0.1:{plain}", tls=True) as publisher:
+        news(publisher, until="is this its TLS port?")
     gc.collect()
 
 
@@ -262,11 +287,11 @@ def test_an_authority_that_is_none_is_refused(tmp_path: Path) -> None:
             pass
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that is its own authority."""
+def _certificate(folder: Path, host: str = "127.0.0.1") -> tuple[Path, Path]:
+    """A certificate of a host that is its own authority."""
     certificate, key = folder / "broker.pem", folder / "broker.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-days", "2", "-subj", f"/CN={host}", "-addext", f"subjectAltName=IP:{host}"]
     try:
         subprocess.run(
             [*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True

@@ -17,6 +17,7 @@ from streamfuse.errors import UsageError
 from streamfuse.io.publish.courier import ROOM
 from streamfuse.io.publish.publisher import Publisher
 from streamfuse.io.publish.publishers import open_publisher
+from streamfuse.io.publish.standing import News
 
 RECOVERY_S = 12.0
 """Promised: the longest delay between two attempts, and its spread."""
@@ -35,7 +36,7 @@ def publishing(url: str, **keys: Any) -> Iterator[Publisher]:
         yield publisher
 
 
-def first_news(publisher: Publisher) -> list[str]:
+def first_news(publisher: Publisher) -> list[News]:
     """What the publisher tells first."""
     deadline_s = time.monotonic() + 10
     while not (news := publisher.standing.take_news()):
@@ -81,8 +82,9 @@ def test_a_refused_message_is_not_tried_again(hook: Hook, code: int) -> None:  #
     assert [(post.path, post.body) for post in hook.posts] == [("/hook", b"1"), ("/hook", b"2")]
     assert publisher.standing.lost == 1
     refused, again = publisher.standing.take_news()
-    assert refused.startswith(f"{hook.url}: answers {code} ")
-    assert "1 messages were lost" in again
+    assert (refused.level, again.level) == ("warning", "info")
+    assert refused.text.startswith(f"{hook.url}: answers {code} ")
+    assert "1 message was lost" in again.text
 
 
 def test_retrying_ends_with_retry_s(hook: Hook) -> None:  # noqa: F811 - the fixture
@@ -107,7 +109,7 @@ def test_a_server_that_is_down_and_back_gets_the_newest(
     with publishing(hook.url) as publisher:
         publisher.publish(message(0))
         (down,) = first_news(publisher)
-        assert "cannot be reached" in down
+        assert "cannot be reached" in down.text
         began_s = time.perf_counter()
         last = ROOM + 100  # and the first is in the courier's hands
         for number in range(1, last + 1):
@@ -121,8 +123,8 @@ def test_a_server_that_is_down_and_back_gets_the_newest(
         hook.wait_until(lambda: hook.posts[-1].body == b"%d" % last)
     assert [int(post.body) for post in hook.posts] == [0, *range(101, last + 1)]
     (up,) = publisher.standing.take_news()
-    assert "works again" in up
-    assert "100 messages were lost" in up
+    assert "works again" in up.text
+    assert "100 messages were lost" in up.text
     assert recovery_s < RECOVERY_S
     record_property("recovery_s", recovery_s)
     record_property("promise", f"{RECOVERY_S:g} s")
@@ -153,7 +155,8 @@ def test_an_answer_that_takes_too_long_is_told(hook: Hook) -> None:  # noqa: F81
     hook.patience.clear()
     with publishing(hook.url, timeout_s=0.2) as publisher:
         publisher.publish(message(1))
-        assert first_news(publisher) == [f"{hook.url}: no answer within 0.2 s; trying on"]
+        (slow,) = first_news(publisher)
+        assert slow.text == f"{hook.url}: no answer within 0.2 s; trying on"
         hook.patience.set()
         hook.wait_until(lambda: len(hook.posts) >= 2)
 
@@ -163,9 +166,9 @@ def test_secrets_of_the_address_are_not_told() -> None:
     port = free_port()
     with publishing(f"http://me:secret@127.0.0.1:{port}/hook?key=secret", retry_s=0.0) as publisher:
         publisher.publish(message(1))
-    (text,) = publisher.standing.take_news()
-    assert text.startswith(f"http://127.0.0.1:{port}/hook: cannot be reached")
-    assert "secret" not in text
+    (news,) = publisher.standing.take_news()
+    assert news.text.startswith(f"http://127.0.0.1:{port}/hook: cannot be reached")
+    assert "secret" not in news.text
 
 
 def test_a_host_that_cannot_be_is_refused() -> None:
