@@ -13,10 +13,12 @@ from rich.console import Console
 from streamfuse.cli.log import LOG_OPTION, LogFormat, open_log
 from streamfuse.cli.show import status_line
 from streamfuse.cli.summary_table import summary_table
+from streamfuse.io.signals import hangups_ignored
 
 __all__ = ["run"]
 
 
+@hangups_ignored()  # from the first moment on: the run listens to them later
 def run(
     pipeline: Annotated[Path, typer.Argument(help="Pipeline file (YAML); `streamfuse init` writes one.")],
     overrides: Annotated[

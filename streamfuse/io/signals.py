@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
-__all__ = ["Signals", "caught_signals"]
+__all__ = ["Signals", "caught_signals", "hangups_ignored"]
 
 
 @dataclass(slots=True)
@@ -35,6 +35,23 @@ class Signals:
             self.hangups += 1
         else:
             self.terminations += 1
+
+
+@contextlib.contextmanager
+def hangups_ignored() -> Iterator[None]:
+    """Let SIGHUP do nothing while the block runs, where nobody within catches it.
+
+    It would end a program that is still on its way to where it listens to it.
+    """
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGHUP, lambda *_: None)  # not SIG_IGN: that would be taken for nohup
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextlib.contextmanager

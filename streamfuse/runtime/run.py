@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
 from streamfuse.config.pipeline import PipelineConfig
-from streamfuse.errors import EXIT_INTERRUPTED, PromiseError, SourceError
+from streamfuse.errors import EXIT_INTERRUPTED, PromiseError, SourceError, StreamfuseError
 from streamfuse.frames import StreamName
 from streamfuse.io.files import check_writable
 from streamfuse.io.signals import Signals, caught_signals
@@ -107,6 +107,15 @@ def run_pipeline(
             return run.to_its_end(signals)
 
 
+def _nothing_fused(summary: Summary) -> StreamfuseError | None:
+    """Why a run that went to its end has not made a pair; None where it was only too short."""
+    if lives := summary.restarts.get(ENGINE, 0):
+        return PromiseError(f"not one pair was fused: the engine died {lives} times; see the messages above")
+    if summary.cameras:
+        return SourceError("not one pair was made: no camera gave a picture in time; see the messages above")
+    return None
+
+
 def _allocate(plan: Plan, run_dir: RunDir) -> None:
     """Take all shared memory now, so that a full one is an error at the start and not a crash later."""
     preflight(run_dir.path, plan.shared_nbytes)
@@ -179,9 +188,13 @@ class _Run:
         summary = self._summary()
         broken = summary.broken_promises()
         problems.extend(broken)
-        if not (signals.count or summary.pairs) and summary.cameras:
-            problems.append("not one pair was made: no camera gave a picture in time; see the messages above")
-            exit_code = exit_code or SourceError.exit_code
+        if not (signals.count or summary.pairs) and (problem := _nothing_fused(summary)) is not None:
+            problems.append(str(problem))
+            exit_code = exit_code or problem.exit_code
+        if (recorder := summary.sinks.get("recorder")) is not None and recorder.failed:
+            lost = f"{recorder.failed} of {recorder.offered} pairs were not recorded"
+            problems.append(f"recorder: {lost}; see the messages above")
+            exit_code = exit_code or PromiseError.exit_code
         if signals.count:
             exit_code = EXIT_INTERRUPTED
         elif broken:

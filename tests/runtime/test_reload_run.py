@@ -66,7 +66,7 @@ def test_a_changed_file_is_taken_over_while_the_run_goes_on(world, wait_until, s
     publish("one.jsonl")
     process = world.start()
     wait_until(lambda: lines_in(one) > 5)
-    assert "READY=1" in systemd
+    wait_until(lambda: "READY=1" in systemd)
 
     publish("two.jsonl", "fusoin: {}\n")
     hang_up()
@@ -127,3 +127,19 @@ def test_a_run_whose_terminal_is_closed_ends_in_good_order(world, wait_until) ->
     assert process.wait(timeout=20) == 130
     assert not [worker for worker in workers if worker.is_running()]
     assert world.summary["fused"] > 0
+
+
+def test_a_reload_that_comes_too_early_ends_nothing(world, wait_until) -> None:
+    """From the moment a run listens to SIGHUP at all, also before it has read its file, it goes on."""
+    world.pipeline.write_text(SOURCES)
+    process = world.start("--max-frames", "2")
+    status = Path(f"/proc/{process.pid}/status")
+
+    def listens() -> bool:
+        (caught,) = [line for line in status.read_text().splitlines() if line.startswith("SigCgt")]
+        return bool(int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
+
+    wait_until(listens)
+    process.send_signal(signal.SIGHUP)
+    words, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, words

@@ -82,7 +82,7 @@ def test_ctrl_c_stops_within_three_seconds_and_leaves_nothing(world, wait_until)
     """The recording is readable, and processes, sockets and shared memory are gone."""
     world.write_pipeline("realtime", STREET, STREET)
     process = world.start()
-    wait_until(lambda: bool(world.recorded()) and world.recorded()[0].stat().st_size > 0)
+    wait_until(world.is_recording)
     workers, run_dir = world.workers(process), world.run_dir(process)
     assert set(workers) == {"capture visible", "capture infrared", "engine", "recorder"}
     started = time.monotonic()
@@ -118,7 +118,7 @@ def test_a_killed_worker_is_replaced_and_the_account_still_adds_up(world, wait_u
     """A kill -9 of any worker costs frames that are counted, and nothing else."""
     world.write_pipeline("realtime", STREET, STREET)
     process = world.start()
-    wait_until(lambda: bool(world.recorded()) and world.recorded()[0].stat().st_size > 0)
+    wait_until(world.is_recording)
     victim, run_dir = world.workers(process)[role], world.run_dir(process)
     victim.kill()
     wait_until(lambda: (w := world.workers(process).get(role)) is not None and w.pid != victim.pid)
@@ -138,7 +138,7 @@ def test_every_frame_survives_a_killed_capture_without_repeating(world, wait_unt
     """The successor goes on where the killed worker was; what it held is counted, not repeated."""
     world.write_pipeline("every_frame", f"{STREET}&duration=30", f"{STREET}&duration=30")
     process = world.start()
-    wait_until(lambda: bool(world.recorded()))
+    wait_until(world.is_recording)
     world.workers(process)["capture visible"].kill()
     words, _ = process.communicate(timeout=120)
     assert world.summary["restarts"]["visible"] == 1, words
@@ -155,7 +155,7 @@ def test_workers_leave_when_the_supervisor_is_killed(world, wait_until) -> None:
     """After kill -9 of the supervisor nothing stays: no process, no socket, no shared memory."""
     world.write_pipeline("realtime", STREET, STREET)
     process = world.start()
-    wait_until(lambda: bool(world.recorded()) and world.recorded()[0].stat().st_size > 0)
+    wait_until(world.is_recording)
     workers, run_dir = list(world.workers(process).values()), world.run_dir(process)
     process.kill()
     process.communicate()

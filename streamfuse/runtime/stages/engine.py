@@ -169,7 +169,7 @@ class _Engine:
             self._desk.note_held()
             self._utc.follow(self._clock.now_ns())
             if (config := self._context.fresh_config()) is not None:
-                self._events.reload(config, lambda text: self._context.link.send("log", text=text))
+                self._events.reload(config, self._warn)
             if self._meter.is_due(self._clock.now_ns()):
                 self._tell()
 
@@ -229,6 +229,9 @@ class _Engine:
         memory = self._fusion.memory_bytes
         device = {} if memory is None else {"device_memory_bytes": memory}
         self._context.link.send("stats", **self._meter.stats(), **self._alignment.stats(), **device)
+
+    def _warn(self, text: str) -> None:
+        self._context.link.send("log", text=text, level="warning")
 
     def _end(self, stream: StreamName) -> None:
         self._ended.add(stream)
