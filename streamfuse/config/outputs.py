@@ -34,7 +34,9 @@ __all__ = [
 ]
 
 _ENDPOINT: Final = re.compile(r"tcp://(.+:[0-9]{1,5})")
-_URL: Final = re.compile(r"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.]+\]|[^\s/:@]+)(:(?P<port>[0-9]{1,5}))?(/\S*)?")
+_URL: Final = re.compile(
+    r"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.]+\]|[^\s/:@]+)(:(?P<port>[0-9]{1,5}))?(/\S*)?"
+)
 _TOPIC: Final = re.compile(r"[^\s#+\x00]{1,200}")
 _ORIGIN: Final = re.compile(r"https?://[^\s/]+")
 TOKEN_MIN: Final = 16

@@ -101,6 +101,26 @@ def test_a_recording_plays_in_each_of_its_tracks(make_show, look, shelf) -> None
         page.close()
 
 
+def test_the_lossless_track_is_a_download(make_show, look, shelf) -> None:
+    """The list tells how long a recording is; its lossless track is a download and not offered to play."""
+    raw = segment_path(shelf, STEM, Track.RAW_INFRARED)
+    raw.write_bytes(b"lossless")
+    index_path(shelf, STEM).write_text('{"pts_ms": 0}\n{"pts_ms": 61900}\n')
+    show = make_show(recordings=shelf)
+    with show.on():
+        page = look(show.url)
+        page.get_by_role("tab", name="Recordings").click()
+        card = page.locator("#recordings .card")
+        expect(card).to_contain_text("1:02 · ")
+        expect(card).to_contain_text("raw infrared")
+        card.click()
+        expect(page.locator("#player-tracks label")).to_have_text(["fused", "visible"])
+        with page.expect_download() as saved:
+            page.get_by_role("link", name="Download raw_infrared.mkv").click()
+        assert Path(saved.value.path()).read_bytes() == b"lossless"
+        page.close()
+
+
 def test_health_tells_what_is_wrong(make_show, look, tmp_path) -> None:
     """Whether the run is ready and why not, cameras, workers and what was dropped, and a mark on the tab."""
     status = tmp_path / "status.json"

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Page, expect
 
-from streamfuse.frames import Event, EventPhase, FusedFrame
+from streamfuse.frames import Event, EventPhase, FusedFrame, PairState
 
 TOKEN = "correct horse battery"  # noqa: S105 - of a server that lives as long as its test
 PHONE = (390, 844)
@@ -69,6 +69,26 @@ def test_the_page_says_stale_when_pictures_stop(make_show, look, record_property
         page.close()
 
 
+def test_the_page_says_late_when_pictures_are_old(make_show, look) -> None:
+    """Pictures that come seconds after their capture do not look live, whatever the state of the pair."""
+    show = make_show()
+    late_ns = 5_434_000_000
+    show.change = lambda frame: replace(frame, fused_ns=frame.capture_ns + late_ns)
+    with show.on():
+        page = look(show.url)
+        state = page.locator("#state")
+        expect(state).to_have_text("late")
+        expect(state).to_have_attribute("data-tone", "warn")
+        expect(page.locator("#latency_ms")).to_have_text("5434 ms")
+        assert "late" in page.title()
+        show.change = lambda frame: replace(frame, fused_ns=frame.capture_ns + late_ns, state=PairState.HELD)
+        expect(state).to_have_text("late · held")
+        show.change = lambda frame: replace(frame, fused_ns=frame.capture_ns + 1_999_000_000)
+        expect(state).to_have_text("matched")
+        expect(state).to_have_attribute("data-tone", "good")
+        page.close()
+
+
 def test_a_wrong_token_is_refused_and_the_right_one_accepted(make_show, look) -> None:
     """Without the token there is a form and no picture; with it there is the picture, now and later."""
     show = make_show(token=TOKEN)
@@ -82,8 +102,10 @@ def test_a_wrong_token_is_refused_and_the_right_one_accepted(make_show, look) ->
         page.get_by_role("button", name="Sign in").click()
         wait_picture(page)
         expect(page.locator("#state")).to_have_text("matched")
-        page.goto(show.url)
+        assert page.url == show.url
+        page.goto(f"{show.url}login")
         wait_picture(page)
+        assert page.url == show.url
         page.close()
 
 
@@ -103,6 +125,26 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(make_show, look, tab: str) 
             "(all) => all.map((each) => each.getBoundingClientRect().height)"
         )
         assert min(heights) >= 40
+        page.close()
+
+
+def test_on_a_phone_no_mode_touches_its_edges(make_show, look) -> None:
+    """Around the name of each mode, chosen or not, there is room within its button."""
+    show = make_show()
+    with show.on():
+        page = look(show.url, PHONE, scale=2)
+        wait_picture(page)
+        for mode in ("side", "inset"):
+            page.locator(f".modes label:has([value={mode}])").tap()
+            rooms = page.locator(".modes label").evaluate_all(
+                """(all) => all.map((label) => {
+                  const words = document.createRange();
+                  words.selectNodeContents(label.querySelector("span"));
+                  const [inner, outer] = [words.getBoundingClientRect(), label.getBoundingClientRect()];
+                  return Math.min(inner.left - outer.left, outer.right - inner.right);
+                })"""
+            )
+            assert min(rooms) >= 8, (mode, rooms)
         page.close()
 
 

@@ -140,12 +140,16 @@ class Access:
             return Refusal(403, "another site's page asks; list its address in viewer.origins if it may")
         if self._token is None or knock.path in _OPEN_PATHS or knock.path.startswith("/static/"):
             return None
-        if knock.cookie and hmac.compare_digest(knock.cookie.encode(), self.cookie.encode()):
+        if self.knows_cookie(knock.cookie):
             return None
         kind, _, token = knock.authorization.partition(" ")
         if kind.lower() != "bearer":
             return Refusal(401, "a token is needed: log in, or send it as Authorization: Bearer")
         return self.login(token.strip(), knock.peer, now_ns)
+
+    def knows_cookie(self, value: str) -> bool:
+        """Whether a browser with this cookie has shown the token before."""
+        return hmac.compare_digest(value.encode(), self.cookie.encode())
 
     def login(self, token: str, peer: str, now_ns: int) -> Refusal | None:
         """Whether an address knows the token: None, or why it is refused."""

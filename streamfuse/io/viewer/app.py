@@ -197,6 +197,8 @@ class _Door:
         if not self._access.wants_token:
             return RedirectResponse("./", status_code=303)
         if request.method != "POST":
+            if self._access.knows_cookie(request.cookies.get(self._cookie, "")):
+                return RedirectResponse("./", status_code=303)  # nobody who is in is asked again
             return HTMLResponse(self._page)
         try:
             async with asyncio.timeout(_FORM_S):

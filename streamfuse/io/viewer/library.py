@@ -10,7 +10,7 @@ not followed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from starlette.routing import Route
 from streamfuse.clock import NS_PER_S, Clock
 from streamfuse.errors import SourceError
 from streamfuse.io.shelf import ClipFiles, SegmentFiles, Track, list_clips, list_segments, pipeline_of
+from streamfuse.io.viewer.duration import duration_s
 from streamfuse.io.viewer.eventlog import EventLog
 
 __all__ = ["Library"]
@@ -49,6 +50,7 @@ class _Listed(Protocol):
     def is_open(self) -> bool: ...
 
 
+E = TypeVar("E")
 T = TypeVar("T", bound=_Listed)
 
 
@@ -80,9 +82,10 @@ class Library:
             clips = self._clips.read()
         except SourceError as error:
             return _unavailable(error)
-        about = {**self._seen.entries(), **{id_: _event_entry(clip) for id_, clip in clips.items()}}
+        seen = self._seen.entries()
+        about = {**seen, **{id_: _event_entry(clip, seen.get(id_, {})) for id_, clip in clips.items()}}
         newest = sorted(about.values(), key=lambda entry: str(entry["began_utc"]), reverse=True)
-        return _page(request, newest, key="id")
+        return JSONResponse(_page(request, newest, key=lambda entry: str(entry["id"])))
 
     def clip(self, request: Request) -> Response:
         """The thumbnail or the video of an event."""
@@ -99,7 +102,8 @@ class Library:
             segments = self._segments.read()
         except SourceError as error:
             return _unavailable(error)
-        return _page(request, map(_segment_entry, reversed(segments.values())), key="stem")
+        page = _page(request, list(reversed(segments.values())), key=lambda segment: segment.stem)
+        return JSONResponse([self._segment_entry(segment) for segment in page])
 
     def recording(self, request: Request) -> Response:
         """A video of a segment, or its index."""
@@ -115,15 +119,36 @@ class Library:
 
     def _file(self, path: Path | None) -> Response:
         """A closed file of the folder."""
-        if path is None or self._folder is None or path.suffix not in _TYPES:
+        if path is None or path.suffix not in _TYPES or not self._is_inside(path):
             return _not_found()
         try:
-            if not path.resolve(strict=True).is_relative_to(self._folder.resolve()):
-                return _not_found()
             status = path.stat()
         except OSError:  # retention was quicker
             return _not_found()
         return FileResponse(path, media_type=_TYPES[path.suffix], stat_result=status)
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether a listed file is there and lies in the folder, as a link need not."""
+        try:
+            return self._folder is not None and path.resolve(strict=True).is_relative_to(
+                self._folder.resolve()
+            )
+        except OSError:
+            return False
+
+    def _segment_entry(self, segment: SegmentFiles) -> dict[str, Any]:
+        index = segment.index
+        closed = index if index is not None and index.suffix in _TYPES and self._is_inside(index) else None
+        return {
+            "stem": segment.stem,
+            "pipeline": pipeline_of(segment.stem),
+            "begun_utc": segment.begun_utc.isoformat().replace("+00:00", "Z"),
+            "duration_s": None if closed is None else duration_s(closed),
+            "nbytes": segment.nbytes,
+            "is_open": segment.is_open,
+            "tracks": [track.value for track, path in segment.tracks.items() if path.suffix in _TYPES],
+            "has_index": index is not None and index.suffix in _TYPES,
+        }
 
 
 class _Listing(Generic[T]):
@@ -159,37 +184,26 @@ def _segments_by_stem(folder: Path) -> dict[str, SegmentFiles]:
     return {segment.stem: segment for segment in list_segments(folder)}
 
 
-def _event_entry(clip: ClipFiles) -> dict[str, Any]:
+def _event_entry(clip: ClipFiles, seen: Mapping[str, Any]) -> dict[str, Any]:
+    """An event with files; until what it is about lies beside them, the live pictures tell that."""
     return {
         "rule": clip.id,
         "began_utc": clip.begun_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        **seen,
         **clip.about,
         "id": clip.id,
         "nbytes": clip.nbytes,
-        "is_open": clip.is_open,
+        "is_open": clip.is_open or (not clip.about and bool(seen.get("is_open"))),
         "has_clip": clip.video is not None and clip.video.suffix in _TYPES,
         "has_thumbnail": clip.thumbnail is not None and clip.thumbnail.suffix in _TYPES,
     }
 
 
-def _segment_entry(segment: SegmentFiles) -> dict[str, Any]:
-    return {
-        "stem": segment.stem,
-        "pipeline": pipeline_of(segment.stem),
-        "begun_utc": segment.begun_utc.isoformat().replace("+00:00", "Z"),
-        "nbytes": segment.nbytes,
-        "is_open": segment.is_open,
-        "tracks": [track.value for track, path in segment.tracks.items() if path.suffix in _TYPES],
-        "has_index": segment.index is not None and segment.index.suffix in _TYPES,
-    }
-
-
-def _page(request: Request, entries: Iterable[Mapping[str, Any]], *, key: str) -> Response:
+def _page(request: Request, listed: Sequence[E], *, key: Callable[[E], str]) -> Sequence[E]:
     """The part of a list that a browser asks for."""
-    listed, before = list(entries), request.query_params.get("before")
-    names = [entry[key] for entry in listed]
+    names, before = [key(entry) for entry in listed], request.query_params.get("before")
     start = names.index(before) + 1 if before in names else 0
-    return JSONResponse(listed[start : start + _MOST])
+    return listed[start : start + _MOST]
 
 
 def _not_found() -> Response:

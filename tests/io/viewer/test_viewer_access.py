@@ -146,6 +146,8 @@ def test_a_token_is_asked_for_over_real_sockets(serve, live) -> None:
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie
         assert client.get("/status.json").status_code == 200
+        again = client.get("/login")
+        assert (again.status_code, again.url.path, again.history[0].status_code) == (200, "/", 303)
         name, value = next(iter(client.cookies.items()))
     live(viewer, additional_headers={"Cookie": f"{name}={value}"}).news()
     live(viewer, additional_headers={"Authorization": f"Bearer {TOKEN}"}).news()

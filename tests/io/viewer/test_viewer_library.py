@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from streamfuse.frames import Event, EventPhase
 from streamfuse.io.shelf import Track, clip_path, index_path, part_of, segment_path
+from streamfuse.io.viewer.duration import duration_s
 
 STEMS = ("night-20261122T065330Z-0001", "night-20261122T065430Z-0002", "night-20261122T065530Z-0003")
 
@@ -49,6 +51,7 @@ def test_recordings_are_listed_newest_first(get) -> None:
         "stem": STEMS[1],
         "pipeline": "night",
         "begun_utc": "2026-11-22T06:54:30Z",
+        "duration_s": 0.0,
         "nbytes": 2048 + 7 + 14,
         "is_open": False,
         "tracks": ["fused", "visible"],
@@ -94,6 +97,78 @@ def test_events_are_listed_without_a_recorder(serve, frame) -> None:
     (over,) = httpx.get(f"{viewer.url}api/events").json()
     assert (over["is_open"], over["has_clip"]) == (False, False)
     assert over["ended_utc"] > over["began_utc"]
+
+
+def test_an_event_that_has_just_begun_goes_by_its_rule(serve, frame, folder: Path) -> None:
+    """While its clip lies there without its about, the live pictures tell the rule; then the about does."""
+    part_of(clip_path(folder, "e9", ".mp4")).write_bytes(b"open")
+    clip_path(folder, "e8", ".jpg").write_bytes(b"thumbnail")
+    viewer = serve(recordings=folder)
+    events = (
+        Event(id="e8", rule="smoke", phase=EventPhase.BEGUN, began_ns=10**9, objects=1),
+        Event(id="e9", rule="smoke", phase=EventPhase.BEGUN, began_ns=2 * 10**9, objects=1),
+    )
+    viewer.show(frame(0, events=events))
+    listed = {event["id"]: event for event in httpx.get(f"{viewer.url}api/events").json()}
+    assert [listed[name]["rule"] for name in ("e8", "e9", "e1")] == ["smoke", "smoke", "intruder"]
+    assert (listed["e8"]["is_open"], listed["e8"]["has_thumbnail"]) == (True, True)
+    assert (listed["e9"]["is_open"], listed["e9"]["has_clip"], listed["e9"]["nbytes"]) == (True, False, 4)
+    began = (
+        datetime.fromisoformat(listed["e9"]["began_utc"]),
+        datetime.fromisoformat(listed["e8"]["began_utc"]),
+    )
+    assert (began[0] - began[1]).total_seconds() == 1
+    clip_path(folder, "e9", ".json").write_text(json.dumps({"rule": "fire"}))
+    later = serve(recordings=folder)
+    later.show(frame(0, events=events))
+    assert "fire" in [event["rule"] for event in httpx.get(f"{later.url}api/events").json()]
+
+
+def test_the_lossless_track_can_be_downloaded(get, folder: Path) -> None:
+    """The infrared camera's own samples are served as Matroska, with ranges; an open one is not."""
+    raw = segment_path(folder, STEMS[0], Track.RAW_INFRARED)
+    raw.write_bytes(bytes(range(100)))
+    part_of(segment_path(folder, STEMS[2], Track.RAW_INFRARED)).write_bytes(b"open")
+    assert get("api/recordings").json()[-1]["tracks"] == ["fused", "visible", "raw_infrared"]
+    whole = get(f"api/recordings/{STEMS[0]}/raw_infrared.mkv")
+    assert (whole.content, whole.headers["content-type"]) == (raw.read_bytes(), "video/x-matroska")
+    part = get(f"api/recordings/{STEMS[0]}/raw_infrared.mkv", headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
+    assert get(f"api/recordings/{STEMS[2]}/raw_infrared.mkv").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"pts_ms": 0}\n{"pts_ms": 59966.7}\n', 59.967),
+        ("x" * 100_000 + '\n{"pts_ms": 1500}\n', 1.5),
+        ('{"pts_ms": 1500, "objects": "' + "x" * 100_000 + '"}\n', None),
+        ('{"pts_ms": 1500}\n{"pts_', None),
+        ('{"pts_ms": "long"}\n', None),
+        ('{"pts_ms": Infinity}\n', None),
+        ("[]\n", None),
+        ("{}\n", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_recording_is_as_long_as_its_index_says(
+    tmp_path: Path, text: str | None, expected: float | None
+) -> None:
+    """The last line tells it; where that is missing or broken, the length is not known."""
+    index = index_path(tmp_path, STEMS[0])
+    if text is not None:
+        index.write_text(text)
+    assert duration_s(index) == expected
+
+
+def test_an_index_outside_the_folder_is_not_read(get, folder: Path) -> None:
+    """A link that leads out of the folder tells no length."""
+    (folder.parent / "secret.jsonl").write_text('{"pts_ms": 5000}\n')
+    stem = "linked-20261122T065730Z-0001"
+    index_path(folder, stem).symlink_to(folder.parent / "secret.jsonl")
+    (linked,) = [entry for entry in get("api/recordings").json() if entry["stem"] == stem]
+    assert linked["duration_s"] is None
 
 
 def test_a_folder_that_is_not_there_is_empty(serve, tmp_path: Path) -> None:

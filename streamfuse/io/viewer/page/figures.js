@@ -4,7 +4,8 @@ import { find, say } from "./dom.js";
 import { number, words } from "./format.js";
 
 const FIGURES = { fps: [1, "fps"], latency_ms: [0, "ms"], skew_ms: [1, "ms"], infrared_age_ms: [0, "ms"], detections: [0, ""] };
-const SLOW_MS = 2000; // a picture that is older is called stale
+const SLOW_MS = 2000; // without a new picture for longer, it is called stale
+const LATE_MS = 2000; // pictures that come, but are older when they are fused, are called late
 const NUMBERS_EVERY_MS = 250; // faster, nobody can read them
 
 /** Knows whether pictures come, and says so. */
@@ -49,8 +50,10 @@ export class Figures {
     if (this.#drawnAt === null) return ["waiting", "warn", "Waiting for the first picture …"];
     if (this.#link === "connecting") return ["connecting", "warn", "Connecting …"];
     if (silent > SLOW_MS) return ["stale", "bad", `Stale: no new picture for ${Math.round(silent / 1000)} s`];
-    const state = this.#status.state;
-    return [words(state), state === "matched" ? "good" : "warn", null];
+    const { state, latency_ms } = this.#status;
+    const is_matched = state === "matched";
+    if (latency_ms > LATE_MS) return [is_matched ? "late" : `late · ${words(state)}`, "warn", null];
+    return [words(state), is_matched ? "good" : "warn", null];
   }
 
   #judge() {

@@ -3,7 +3,8 @@
 import { closable, find, make } from "./dom.js";
 import { clock, day, words } from "./format.js";
 
-const PLAYABLE = ["fused", "visible", "infrared"]; // browsers do not know the lossless track
+const PLAYABLE = ["fused", "visible", "infrared"];
+const LOSSLESS = "raw_infrared"; // browsers cannot play it: it can be downloaded
 
 /** The dialog with the video. */
 export class Player {
@@ -29,8 +30,9 @@ export class Player {
   recording({ stem, begun_utc, tracks, has_index }) {
     const playable = PLAYABLE.filter((track) => tracks.includes(track));
     const files = playable.map((track) => `api/recordings/${stem}/${track}.mp4`);
+    const lossless = tracks.includes(LOSSLESS) ? [`api/recordings/${stem}/${LOSSLESS}.mkv`] : [];
     const index = has_index ? [`api/recordings/${stem}/index.jsonl`] : [];
-    this.#open(`${day(begun_utc)} ${clock(begun_utc)}`, [...files, ...index]);
+    this.#open(`${day(begun_utc)} ${clock(begun_utc)}`, [...files, ...lossless, ...index]);
     if (files.length === 0) {
       find("player-note").textContent = "No video of this segment can be played here.";
       return;

@@ -1,7 +1,7 @@
 // The list of recordings.
 
 import { find, load, make } from "./dom.js";
-import { bytes, clock, day, words } from "./format.js";
+import { bytes, clock, day, span, words } from "./format.js";
 
 const LOOK_EVERY_MS = 10_000;
 
@@ -42,10 +42,12 @@ export class Recordings {
   }
 
   #row(recording) {
+    const { duration_s, nbytes, tracks } = recording;
+    const about = [duration_s === null ? null : span(duration_s), bytes(nbytes), ...tracks.map(words)].filter(Boolean);
     const button = make("button", { type: "button", className: "card", disabled: recording.is_open },
       make("span", { className: "about" },
         make("strong", {}, clock(recording.begun_utc), recording.is_open ? make("em", {}, "recording") : null),
-        make("small", {}, [bytes(recording.nbytes), ...recording.tracks.map(words)].join(" · "))));
+        make("small", {}, about.join(" · "))));
     button.addEventListener("click", () => this.player.recording(recording));
     return make("li", {}, button);
   }
