@@ -53,6 +53,7 @@ def shelf(tmp_path: Path, street: tuple[FusedFrame, ...]) -> Path:
         "rule": "person-on-road",
         "began_utc": "2026-11-22T06:53:31.000Z",
         "ended_utc": "2026-11-22T06:53:43.000Z",
+        "classes": {"person": 2, "car": 1},
     }
     clip_path(tmp_path, EVENT, ".json").write_text(json.dumps(about))
     return tmp_path
@@ -74,6 +75,7 @@ def test_an_event_has_a_picture_and_a_clip_that_plays(make_show, look, shelf) ->
         card = page.locator("#events .card")
         expect(card).to_contain_text("person on road")
         expect(card).to_contain_text("0:12")
+        expect(card).to_contain_text("2 × person, car")
         page.wait_for_function("() => document.querySelector('#events img').naturalWidth > 0")
         card.click()
         expect(page.get_by_role("dialog", name="person on road")).to_be_visible()

@@ -84,8 +84,9 @@ function lengthOf({ began_utc, ended_utc }) {
   return began_utc && ended_utc ? span((new Date(ended_utc) - new Date(began_utc)) / 1000) : null;
 }
 
+/** How many of what the first picture showed, as the clip's description has it: {person: 2, car: 1}. */
 function objectsOf({ classes }) {
-  return classes?.length ? classes.join(", ") : null;
+  return Object.entries(classes ?? {}).map(([name, count]) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
 }
 
 function nothing() {
