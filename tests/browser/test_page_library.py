@@ -75,7 +75,7 @@ def test_an_event_has_a_picture_and_a_clip_that_plays(make_show, look, shelf) ->
         card = page.locator("#events .card")
         expect(card).to_contain_text("person on road")
         expect(card).to_contain_text("0:12")
-        expect(card).to_contain_text("2 × person, car")
+        expect(card).to_contain_text("person (2), car")
         page.wait_for_function("() => document.querySelector('#events img').naturalWidth > 0")
         card.click()
         expect(page.get_by_role("dialog", name="person on road")).to_be_visible()

@@ -86,7 +86,7 @@ function lengthOf({ began_utc, ended_utc }) {
 
 /** How many of what the first picture showed, as the clip's description has it: {person: 2, car: 1}. */
 function objectsOf({ classes }) {
-  return Object.entries(classes ?? {}).map(([name, count]) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
+  return Object.entries(classes ?? {}).map(([name, count]) => (count > 1 ? `${name} (${count})` : name)).join(", ");
 }
 
 function nothing() {
