@@ -12,6 +12,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("streamfuse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("streamfuse")
 
 pytest_plugins = ("servers",)  # tests/servers: real servers as fixtures
 SHM = Path("/dev/shm")  # noqa: S108 - shared memory, looked at and not written
