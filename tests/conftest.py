@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ import numpy as np
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell that runs the tests in the background (`&`, `nohup`) ignores these for them, and for all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("streamfuse", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -20,14 +20,6 @@ STREET = "synthetic://street?seed=7&size=160x120&fps=20"
 SOURCES = f'sources: {{visible: {{uri: "{STREET}"}}, infrared: {{uri: "{STREET}"}}}}\n'
 
 
-@pytest.fixture(autouse=True)
-def hangups_arrive() -> Iterator[None]:
-    """Whoever runs the tests may ignore SIGHUP (``nohup``), and children take that over."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A service manager: everything that the service tells it, word by word."""
