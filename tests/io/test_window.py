@@ -58,7 +58,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+        time.sleep(0.05)  # the screen of another program offers no event
 
 
 def reddest(screen: str) -> float:

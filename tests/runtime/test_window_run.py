@@ -63,7 +63,7 @@ def test_a_silent_camera_is_black() -> None:
 
 def _shows_a_picture(display: str) -> bool:
     """Whether the screen has more than an empty window; asked twice a second, not to hold X up."""
-    time.sleep(0.5)
+    time.sleep(0.5)  # the screen of another program offers no event
     return len(np.unique(pixels_of(display)[:120, :160])) > 100
 
 

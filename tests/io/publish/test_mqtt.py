@@ -71,7 +71,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline_s, "the condition did not come true"
-        time.sleep(0.01)
+        time.sleep(0.01)  # another thread's doing, which nobody announces
 
 
 def online(listener: Listener) -> list[bool]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from servers import need_server
 
 from streamfuse.clock import NS_PER_S
 from streamfuse.errors import OutputError
@@ -284,8 +285,7 @@ def test_a_folder_removed_under_a_file_is_noticed(
 
 def test_a_common_player_agrees(tmp_path: Path, packets: Encode) -> None:
     """FFmpeg's own prober sees a plain MP4 of the right length, with its index."""
-    if shutil.which("ffprobe") is None:
-        pytest.skip("there is no ffprobe")
+    need_server(None if shutil.which("ffprobe") else "ffprobe is not installed")
     encoder, coded = packets(60)
     path = tmp_path / "v.mp4"
     with VideoFile(path, encoder.template) as file:
