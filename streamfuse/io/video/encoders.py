@@ -21,6 +21,7 @@ from streamfuse.errors import MachineError
 from streamfuse.frames import Image, ImageSpec, PixelFormat
 from streamfuse.io.av_pixels import tag
 from streamfuse.io.video.pixels import frame_of, pixels_of
+from streamfuse.io.video.priority import ordinary_priority
 
 __all__ = ["LOSSLESS", "TICK", "EncoderChoice", "open_encoder", "pick_encoder"]
 
@@ -144,7 +145,8 @@ def open_encoder(choice: EncoderChoice, spec: ImageSpec, *, fps: float) -> Video
         context.bit_rate = round(choice.bits_per_pixel * spec.size_wh[0] * spec.size_wh[1] * fps)
     if spec.format is not PixelFormat.RGB24 or not choice.is_lossless:
         tag(context, spec)
-    container.start_encoding()
+    with ordinary_priority():
+        container.start_encoding()
     return stream
 
 

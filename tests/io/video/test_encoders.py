@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from streamfuse.errors import MachineError
+from streamfuse.frames import Image
+from streamfuse.io.video.encoder import VideoEncoder
 from streamfuse.io.video.encoders import pick_encoder
+from streamfuse.io.video.priority import ordinary_priority
 
 
 def test_the_chosen_encoder_works_and_is_remembered() -> None:
@@ -67,3 +73,23 @@ def test_av1_is_quiet() -> None:
         env=environment,
     )
     assert run.stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a real-time priority")
+def test_av1_takes_no_real_time_priority() -> None:
+    """As root the library takes the highest one, for its threads and the main one, and starves the machine.
+
+    It does so a while after it was opened, so this looks until the first packet has come.
+    """
+    image = Image.from_gray(np.zeros((48, 64), np.uint8))
+    policies = set()
+    with VideoEncoder(image.spec, fps=10.0, codec="libsvtav1") as encoder:
+        packets = encoder.encode(image, 0)
+        packets += encoder.flush()
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                policies.add(os.sched_getscheduler(int(task.name)))
+    assert packets
+    assert policies == {os.SCHED_OTHER}
+    with pytest.raises(PermissionError), ordinary_priority():
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
