@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -20,19 +21,23 @@ def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, .
         yield from commands(child, (*words, name))
 
 
+def help_of(program: Any, words: tuple[str, ...]) -> str:
+    """What a command prints for --help, without a process for each: they would take most of the time."""
+    page = io.StringIO()
+    with contextlib.redirect_stdout(page), contextlib.suppress(SystemExit):
+        program.main([*words, "--help"], prog_name="streamfuse")
+    return page.getvalue()
+
+
 def main() -> None:
-    """Run each command with --help and write the page to standard output."""
+    """Ask each command for its help and write the page to standard output."""
+    os.environ |= {"COLUMNS": "100", "TERM": "dumb"}
     out = sys.stdout.write
     out("# Command line\n\n")
     out("Made from `--help` by `python .ci/cli_page.py > docs/cli.md`; a test compares the two.\n")
-    for words in commands(get_command(app)):
-        text = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "streamfuse", *words, "--help"],
-            check=True,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "100", "TERM": "dumb"},
-        ).stdout
+    program = get_command(app)
+    for words in commands(program):
+        text = help_of(program, words)
         out(f"\n## {' '.join(('streamfuse', *words))}\n\n```text\n{text.strip()}\n```\n")
 
 

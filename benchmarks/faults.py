@@ -12,6 +12,7 @@ as such.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,7 +57,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "faults.xml"
         done = subprocess.run(  # noqa: S603 - our own tests
-            [*command, f"--junitxml={report}"], stdout=sys.stderr, cwd=ROOT, check=False
+            [*command, f"--junitxml={report}"],
+            stdout=sys.stderr,
+            cwd=ROOT,
+            check=False,
+            env=os.environ | {"STREAMFUSE_LONG": "1"},
         )
         faults = read_report(report)
     _write(arguments.out, faults, [f"python benchmarks/faults.py {' '.join(arguments.tests)}".strip()])

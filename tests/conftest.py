@@ -18,12 +18,14 @@ from hypothesis import HealthCheck, settings
 # A shell that runs the tests in the background (`&`, `nohup`) ignores these for them, and for all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Whoever ends the tests from outside wants what they started to end too: fixtures clean up after this.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("streamfuse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("streamfuse")
 
-pytest_plugins = ("servers",)  # tests/servers: real servers as fixtures
+pytest_plugins = ("servers", "watchdog")  # tests/servers: real servers as fixtures, an end to what hangs
 SHM = Path("/dev/shm")  # noqa: S108 - shared memory, looked at and not written
 # Threads that belong to libraries for the life of the process, by the start of their name.
 LIBRARY_THREADS = ("pydevd", "tqdm", "ThreadPoolExecutor-lib")
@@ -48,11 +50,18 @@ def published_checkpoint(data_dir: Path) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests, and what they share, out of the user's data folder; messages are for people."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMFUSE_LOG", "human")
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "xdg-data"))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep tests out of the user's data folder; messages are for people, random state is always the same."""
-    monkeypatch.setenv("STREAMFUSE_LOG", "human")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "xdg-data"))
+def _same_chance() -> None:
+    """Random state is always the same."""
     random.seed(0)
     np.random.seed(0)
 
@@ -68,7 +77,7 @@ def _no_leaks() -> Iterator[None]:
 
 def _resources() -> dict[str, set[str]]:
     return {
-        "processes": {f"{p.pid} {' '.join(p.cmdline())}" for p in psutil.Process().children(recursive=True)},
+        "processes": set(_processes()),
         "threads": {
             thread.name
             for thread in threading.enumerate()
@@ -76,6 +85,8 @@ def _resources() -> dict[str, set[str]]:
         },
         "sockets": set(_sockets()),
         "shared memory": {path.name for path in SHM.glob("streamfuse-*") if not _is_used_by_others(path)},
+        # All that is started later inherits it; at real-time priority that starves the whole machine.
+        "scheduling": {f"policy {os.sched_getscheduler(0)}, priority {os.sched_getparam(0).sched_priority}"},
     }
 
 
@@ -91,6 +102,16 @@ def _is_used_by_others(run_dir: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def _processes() -> Iterator[str]:
+    for child in psutil.Process().children(recursive=True):
+        try:
+            yield f"{child.pid} {' '.join(child.cmdline())}"
+        except psutil.ZombieProcess:
+            yield f"{child.pid} (a zombie)"
+        except psutil.NoSuchProcess:  # it ended while we looked
+            continue
 
 
 def _open_files() -> Iterator[Path]:

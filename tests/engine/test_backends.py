@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -57,9 +59,31 @@ def precise(network: nn.Module) -> Iterator[Backend]:
     backend.close()
 
 
-def opened(name: str, network: nn.Module, precision: str = "float32") -> Backend:
-    """One backend, without the reason."""
-    return open_backend(name, network, precision=precision)[0]
+Opened = Callable[..., Backend]
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Opened]:
+    """Backends without their reasons, each opened once: what they compile is most of the work."""
+
+    @functools.cache
+    def open_once(name: str, network: nn.Module, precision: str = "float32") -> Backend:
+        return stack.enter_context(contextlib.closing(open_backend(name, network, precision=precision)[0]))
+
+    with contextlib.ExitStack() as stack:
+        yield open_once
+
+
+@pytest.fixture(scope="module")
+def show_visible() -> nn.Module:
+    """Repeats the visible image."""
+    return Taker(of_visible=1.0)
+
+
+@pytest.fixture(scope="module")
+def show_infrared() -> nn.Module:
+    """Repeats the infrared image."""
+    return Taker(of_visible=0.0)
 
 
 def textured(*shape: int, seed: int = 0) -> Bytes:
@@ -83,38 +107,37 @@ def psnr_db(a: Bytes, b: Bytes) -> float:
 
 
 @pytest.mark.parametrize("recipe", Recipe)
-def test_float32_backends_agree(recipe: Recipe, network: nn.Module, precise: Backend) -> None:
+def test_float32_backends_agree(opened: Opened, recipe: Recipe, network: nn.Module, precise: Backend) -> None:
     """OpenVINO gives what torch gives, in every recipe, for a batch of two."""
     inputs = inputs_of(recipe, 2)
     backend = opened("openvino", network)
     ours = backend.run(recipe, *inputs)
-    backend.close()
     assert ours.shape == inputs[0].shape
     assert psnr_db(ours, precise.run(recipe, *inputs)) >= 60
 
 
 @pytest.mark.parametrize("recipe", Recipe)
-def test_bfloat16_stays_close(recipe: Recipe, name: str, network: nn.Module, precise: Backend) -> None:
+def test_bfloat16_stays_close(
+    opened: Opened, recipe: Recipe, name: str, network: nn.Module, precise: Backend
+) -> None:
     """Half the digits cost less than a grey level; the reference recipe loses none."""
     backend = opened(name, network, "bfloat16")
     assert backend.precision is Precision.BFLOAT16
     inputs = inputs_of(recipe, 1)
     floor_db = 60 if recipe is Recipe.REFERENCE else 50
     assert psnr_db(backend.run(recipe, *inputs), precise.run(recipe, *inputs)) >= floor_db
-    backend.close()
 
 
-def test_batches_do_not_mix(name: str, network: nn.Module) -> None:
+def test_batches_do_not_mix(opened: Opened, name: str, network: nn.Module) -> None:
     """The second image of a batch is fused as it is alone."""
     backend = opened(name, network)
     visible, infrared, levels = inputs_of(Recipe.LUMA, 3)
     together = backend.run(Recipe.LUMA, visible, infrared, levels)
     alone = backend.run(Recipe.LUMA, visible[1:2], infrared[1:2], levels)
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
-    backend.close()
 
 
-def test_sizes_follow_one_another(name: str, network: nn.Module) -> None:
+def test_sizes_follow_one_another(opened: Opened, name: str, network: nn.Module) -> None:
     """Images of any size go through one backend, more sizes than it keeps, and again the first."""
     backend = opened(name, network)
     first = {}
@@ -126,40 +149,36 @@ def test_sizes_follow_one_another(name: str, network: nn.Module) -> None:
         fused = backend.run(Recipe.LUMA, *arrays, FULL)
         assert fused.shape == (1, height, width)
         np.testing.assert_array_equal(fused, first.setdefault((width, height), fused))
-    backend.close()
 
 
-def test_limited_range_survives_unchanged(name: str) -> None:
+def test_limited_range_survives_unchanged(opened: Opened, name: str, show_visible: nn.Module) -> None:
     """With a network that repeats the visible image, every legal code returns; others are clamped."""
-    backend = opened(name, Taker(of_visible=1.0))
+    backend = opened(name, show_visible)
     codes = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     fused = backend.run(Recipe.LUMA, codes, np.zeros_like(codes), LIMITED)
     np.testing.assert_array_equal(fused, codes.clip(16, 235))
     np.testing.assert_array_equal(backend.run(Recipe.LUMA, codes, np.zeros_like(codes), FULL), codes)
-    backend.close()
 
 
-def test_infrared_enters_the_range_of_the_luma(name: str) -> None:
+def test_infrared_enters_the_range_of_the_luma(opened: Opened, name: str, show_infrared: nn.Module) -> None:
     """With a network that repeats infrared, white (255) becomes the white code of a limited luma plane."""
-    backend = opened(name, Taker(of_visible=0.0))
+    backend = opened(name, show_infrared)
     infrared = np.array([[[0, 51], [102, 255]]], np.uint8)
     fused = backend.run(Recipe.LUMA, np.full_like(infrared, 99), infrared, LIMITED)
     np.testing.assert_array_equal(fused, [[[16, 60], [104, 235]]])
-    backend.close()
 
 
-def test_colour_is_kept(name: str) -> None:
+def test_colour_is_kept(opened: Opened, name: str, show_visible: nn.Module) -> None:
     """With a network that repeats the visible image, RGB returns to a level (published coefficients)."""
-    backend = opened(name, Taker(of_visible=1.0))
+    backend = opened(name, show_visible)
     rgb = textured(1, 32, 48, 3)
     fused = backend.run(Recipe.RGB, rgb, np.zeros(rgb.shape[:-1], np.uint8))
     assert np.abs(fused.astype(int) - rgb).max() <= 1
-    backend.close()
 
 
-def test_reference_stretches_each_image_alone(name: str) -> None:
+def test_reference_stretches_each_image_alone(opened: Opened, name: str, show_infrared: nn.Module) -> None:
     """Each image of a batch reaches black and white by its own extremes; a stream keeps its levels."""
-    backend = opened(name, Taker(of_visible=0.0))
+    backend = opened(name, show_infrared)
     infrared = (
         np.stack((np.linspace(50, 100, 64), np.linspace(120, 240, 64))).reshape(2, 8, 8).astype(np.uint8)
     )
@@ -168,10 +187,9 @@ def test_reference_stretches_each_image_alone(name: str) -> None:
     assert [(int(image.min()), int(image.max())) for image in stretched] == [(0, 255), (0, 255)]
     kept = backend.run(Recipe.RGB, grey, infrared)
     np.testing.assert_array_equal(kept, infrared[..., None].repeat(3, axis=-1))
-    backend.close()
 
 
-def test_result_is_the_callers_own(name: str, network: nn.Module) -> None:
+def test_result_is_the_callers_own(opened: Opened, name: str, network: nn.Module) -> None:
     """A later call does not write into an earlier result, and read-only input is welcome."""
     backend = opened(name, network)
     visible, infrared, levels = inputs_of(Recipe.LUMA, 1)
@@ -180,12 +198,11 @@ def test_result_is_the_callers_own(name: str, network: nn.Module) -> None:
     before = first.copy()
     backend.run(Recipe.LUMA, np.zeros_like(infrared), infrared, levels)
     np.testing.assert_array_equal(first, before)
-    backend.close()
 
 
 def test_closing_twice(name: str, network: nn.Module) -> None:
     """Closing is allowed at any time and any number of times."""
-    backend = opened(name, network)
+    backend = open_backend(name, network, precision="float32")[0]
     backend.warm_up(Recipe.LUMA, 2, (32, 16))
     backend.close()
     backend.close()
@@ -193,7 +210,7 @@ def test_closing_twice(name: str, network: nn.Module) -> None:
 
 def test_the_network_stays_as_it_was(network: nn.Module) -> None:
     """A backend works on a copy: the caller's weights keep their dtype."""
-    opened("torch", network, "bfloat16").close()
+    open_backend("torch", network, precision="bfloat16")[0].close()
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
@@ -230,13 +247,12 @@ def _cuda() -> None:
 @pytest.mark.needs_cuda
 @pytest.mark.usefixtures("_cuda")
 @pytest.mark.parametrize("recipe", Recipe)
-def test_cuda_agrees(recipe: Recipe, network: nn.Module, precise: Backend) -> None:
+def test_cuda_agrees(opened: Opened, recipe: Recipe, network: nn.Module, precise: Backend) -> None:
     """Half precision on CUDA stays within a grey level; the reference recipe is float32 there too."""
     backend = opened("torch-cuda", network, "auto")
     inputs = inputs_of(recipe, 2)
     floor_db = 60 if recipe is Recipe.REFERENCE else 50
     assert psnr_db(backend.run(recipe, *inputs), precise.run(recipe, *inputs)) >= floor_db
-    backend.close()
 
 
 @pytest.mark.parametrize(

@@ -191,13 +191,13 @@ def test_other_classes_are_refused() -> None:
 def test_masks_against_the_street(light: str) -> None:
     """On the synthetic street, whose masks are exact, persons and cars come out of their boxes.
 
-    Measured over 4 instants: persons 0.78 (day) and 0.87 (night), cars 0.95; the boxes alone have 0.54 and
-    0.77. Bicycles (0.26) are not judged: the street's masks have holes between the spokes.
+    Measured over 4 instants (here 2): persons 0.78 (day) and 0.87 (night), cars 0.95; the boxes alone
+    have 0.54 and 0.77. Bicycles (0.26) are not judged: the street's masks have holes between the spokes.
     """
     street = Street(StreetSpec.from_uri(f"synthetic://street?seed=7&light={light}"))
     size_wh = street.spec.size_wh
     made, exact, boxed = [], [], []
-    for t_s in (1.0, 3.0, 5.0, 7.0):
+    for t_s in (3.0, 7.0):
         things = street.truth(t_s)
         boxes = [Box.from_pixels(CLASSES[o.class_name], o.box_xyxy, size_wh=size_wh) for o in things]
         infrared = cv2.warpPerspective(street.infrared(t_s), street.H_visible_from_infrared, size_wh)

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from endurance import LONG
 from numbers_in_pictures import number_of, numbered
 from relay import TcpRelay, UdpRelay
 from servers import StartRtsp, StartSender, free_port
@@ -374,13 +375,13 @@ def test_decoding_falls_back_to_software(rtsp: StartRtsp, kind: str) -> None:
 
 
 @pytest.mark.fault
-@pytest.mark.slow
-def test_a_server_that_is_gone_and_back_20_times(rtsp: StartRtsp, record_property: Record) -> None:
+@pytest.mark.parametrize("times", [4, pytest.param(20, marks=LONG)])
+def test_a_server_that_is_gone_and_back(rtsp: StartRtsp, record_property: Record, times: int) -> None:
     """Every return is seen at once, and nothing of the lost connections stays."""
     first = rtsp()
     port, held, took_s = first.port, [], []
     first.kill()
-    for _ in range(20):
+    for _ in range(times):
         server = rtsp(port=port)
         start_s = time.monotonic()
         with opened(server.uri) as source:
@@ -392,6 +393,6 @@ def test_a_server_that_is_gone_and_back_20_times(rtsp: StartRtsp, record_propert
         held.append(len(list(Path("/proc/self/fd").iterdir())))
     assert held[-1] == held[0]
     assert max(took_s) < TIMEOUT_S
-    record_property("fault", "RTSP server killed and back 20 times (source alone)")
+    record_property("fault", f"RTSP server killed and back {times} times (source alone)")
     record_property("recovery_s", round(max(took_s), 2))
     record_property("promise", "a picture within timeout_s of each return; no descriptor stays")

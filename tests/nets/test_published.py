@@ -134,7 +134,7 @@ def test_network_equals_the_layer_table_on_real_pairs(
         torch.testing.assert_close(network(luma, infrared), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["01", "15", "29"])
+@pytest.mark.parametrize("name", ["01", "29"])
 def test_reference_chain_gives_the_published_images(network: GrdbFusion, data_dir: Path, name: str) -> None:
     """RGB to fused RGB agrees with the images the authors published: at most one grey level, over 80 dB."""
     luma, cr, cb = rgb_to_ycrcb(read_rgb(data_dir / f"tno/visible/{name}.png"))

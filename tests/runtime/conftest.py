@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import av
 import numpy as np
 import psutil
 import pytest
+from families import end_family
 
 from streamfuse.frames import Image
 from streamfuse.io.images import write_png
 
 SIZE_WH = (64, 48)
 Wait = Callable[[Callable[[], bool]], None]
+NewWorld = Callable[[], "closing[World]"]
 
 
 @dataclass
@@ -74,6 +76,7 @@ class World:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         self.started.append(process)
         return process
@@ -112,6 +115,11 @@ class World:
                 found[title.removeprefix("streamfuse ")] = child
         return found
 
+    def close(self) -> None:
+        """Nothing that was started is left, however it ended."""
+        for process in self.started:
+            end_family(process)
+
 
 def run_dir_of(worker: psutil.Process) -> Path:
     """The folder in shared memory that a worker's run uses."""
@@ -130,12 +138,14 @@ def frames_of(path: Path) -> int:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """A fresh world; whatever it started is gone afterwards."""
-    made = World(tmp_path)
-    yield made
-    for process in made.started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+    with closing(World(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def new_world(tmp_path_factory: pytest.TempPathFactory) -> NewWorld:
+    """Makes a world for a run that several tests look at; it goes with the ``with``, its files stay."""
+    return lambda: closing(World(tmp_path_factory.mktemp("world")))
 
 
 @pytest.fixture
@@ -154,8 +164,8 @@ def wait_until() -> Wait:
 @pytest.fixture(scope="session")
 def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real YOLOv8n weights with random values: they find something everywhere at confidence 0."""
-    from streamfuse.engine.tasks import _yolo  # noqa: PLC0415 - loads Ultralytics the way we do, offline
+    from streamfuse.engine.tasks.library import ultralytics  # noqa: PLC0415 - quietly, as we load it
 
     path = tmp_path_factory.mktemp("weights") / "random.pt"
-    _yolo()("yolov8n.yaml").save(path)
+    ultralytics().YOLO("yolov8n.yaml").save(path)
     return path

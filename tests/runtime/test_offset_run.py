@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
@@ -13,10 +14,20 @@ WRONG_MS = 120.0
 """More than two frames: nearest frames then are at most half a frame apart, and yet the wrong ones."""
 
 
-def run_with(
-    world: Any, *, estimate_offset: str, seconds: int
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Run the street with infrared stamps made ``WRONG_MS`` too late: its events and its summary."""
+Outcome = tuple[list[dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def outcomes(new_world: Any) -> dict[str, Outcome]:
+    """Events and summaries of two runs side by side, one for each answer to an offset."""
+    with ExitStack() as stack:
+        worlds = {answer: stack.enter_context(new_world()) for answer in ("apply", "report")}
+        started = {answer: start(world, estimate_offset=answer) for answer, world in worlds.items()}
+        return {answer: outcome(worlds[answer], process) for answer, process in started.items()}
+
+
+def start(world: Any, *, estimate_offset: str) -> Any:
+    """Run the street with infrared stamps made ``WRONG_MS`` too late."""
     world.write_pipeline(
         "realtime",
         STREET,
@@ -24,8 +35,13 @@ def run_with(
         f"publish: [{{kind: jsonl, path: events.jsonl}}]\n"
         f"sync: {{offset_ms: {WRONG_MS}, estimate_offset: {estimate_offset}}}\n",
     )
-    code, words = world.run("--duration", str(seconds))
-    assert code == 0, words
+    return world.start("--duration", "32")
+
+
+def outcome(world: Any, process: Any) -> Outcome:
+    """What came of a run, once it has ended."""
+    words, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, words
     lines = (world.folder / "events.jsonl").read_text().splitlines()
     summary = world.summary
     for account in summary["streams"].values():
@@ -42,9 +58,9 @@ def apart(events: list[dict[str, Any]]) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_an_offset_is_seen_and_taken_out_on_request(world: Any) -> None:
+def test_an_offset_is_seen_and_taken_out_on_request(outcomes: dict[str, Outcome]) -> None:
     """Stamps 120 ms too late: over two frames apart at first; in the end together, with less skew."""
-    events, summary = run_with(world, estimate_offset="apply", seconds=32)
+    events, summary = outcomes["apply"]
     (early, early_skew_ms), (late, late_skew_ms) = apart(events[:100]), apart(events[-100:])
     assert early in {-2, -3}
     assert late == 0
@@ -53,9 +69,9 @@ def test_an_offset_is_seen_and_taken_out_on_request(world: Any) -> None:
 
 
 @pytest.mark.slow
-def test_an_offset_is_only_reported_unless_asked_otherwise(world: Any) -> None:
+def test_an_offset_is_only_reported_unless_asked_otherwise(outcomes: dict[str, Outcome]) -> None:
     """The estimate is in the summary, the pairs stay as the file says."""
-    events, summary = run_with(world, estimate_offset="report", seconds=18)
+    events, summary = outcomes["report"]
     assert apart(events[-100:])[0] in {-2, -3}
     assert summary["offset"]["applied_ms"] == 0
     assert summary["offset"]["estimate_ms"] == pytest.approx(-WRONG_MS, abs=25)

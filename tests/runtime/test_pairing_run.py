@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from endurance import LONG
 
 SLOW = "synthetic://street?seed=7&size=160x120&fps=30&infrared_fps=9"
 SHORT = pytest.param(4, 9, id="short")
 """The shutter closes twice, from 2 to 4 and from 6 to 8 s."""
-LONG = pytest.param(15, 48, id="every 15 s", marks=pytest.mark.slow)
+EVERY_15_S = pytest.param(15, 48, id="every 15 s", marks=LONG)
 
 Record = Callable[[str, object], None]
 
@@ -32,7 +33,7 @@ def pairs_of(world) -> list[dict[str, Any]]:
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(("every_s", "duration_s"), [SHORT, LONG])
+@pytest.mark.parametrize(("every_s", "duration_s"), [SHORT, EVERY_15_S])
 def test_ffc_of_two_seconds_is_a_state_of_the_pairs_and_never_a_stall(
     world, record_property: Record, every_s: int, duration_s: int
 ) -> None:

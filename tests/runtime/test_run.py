@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -22,13 +23,33 @@ def balance(account: dict[str, object]) -> int:
     return int(str(account["captured"])) - sum(int(str(number)) for number in numbers)
 
 
-def test_every_frame_of_two_folders_is_fused_and_recorded(world) -> None:
-    """Nothing is dropped, every pair has skew 0, and the recording holds them all."""
-    world.images(23)
-    world.write_pipeline("every_frame", "visible", "infrared")
-    code, words = world.run()
+class Done(NamedTuple):
+    """A run that has ended."""
+
+    world: Any
+    words: str
+    left: Path
+    """What an earlier run had left in shared memory."""
+
+
+@pytest.fixture(scope="module")
+def done(new_world) -> Done:
+    """A run over two folders that has ended, after one that crashed and left its shared memory."""
+    left = SHM / "streamfuse-deadbeef"
+    left.mkdir(mode=0o700)
+    (left / "lock").touch()
+    (left / "visible.ring").write_bytes(b"x" * 4096)
+    with new_world() as world:
+        world.images(23)
+        world.write_pipeline("every_frame", "visible", "infrared")
+        code, words = world.run()
     assert code == 0, words
-    summary = world.summary
+    return Done(world, words, left)
+
+
+def test_every_frame_of_two_folders_is_fused_and_recorded(done) -> None:
+    """Nothing is dropped, every pair has skew 0, and the recording holds them all."""
+    world, summary = done.world, done.world.summary
     assert (summary["pairs"], summary["fused"], summary["states"]["matched"]) == (23, 23, 23)
     for account in summary["streams"].values():
         assert account == {"captured": 23, "emitted": 23, "dropped": {}, "in_flight": 0}
@@ -38,11 +59,9 @@ def test_every_frame_of_two_folders_is_fused_and_recorded(world) -> None:
     assert [line["pair_id"] for line in index[1:]] == list(range(23))
 
 
-def test_the_summary_has_its_stable_keys(world) -> None:
+def test_the_summary_has_its_stable_keys(done) -> None:
     """Programs that read the summary find what is documented."""
-    world.images(3)
-    world.write_pipeline("every_frame", "visible", "infrared")
-    world.run()
+    world = done.world
     assert world.summary.keys() >= {
         *("pairs", "fused", "states", "streams", "fps", "latency_ms", "skew_ms", "stages"),
         *("detections", "recordings", "restarts", "backend", "device"),
@@ -113,7 +132,8 @@ def test_ctrl_c_while_starting_ends_at_once(world, wait_until, moment) -> None:
     assert not [child for child in children if child.is_running()]
 
 
-@pytest.mark.parametrize("role", ["capture visible", "capture infrared", "engine", "recorder"])
+# Beside a live camera each is killed in turn: tests/runtime/cameras.
+@pytest.mark.parametrize("role", ["capture visible", "engine"])
 def test_a_killed_worker_is_replaced_and_the_account_still_adds_up(world, wait_until, role) -> None:
     """A kill -9 of any worker costs frames that are counted, and nothing else."""
     world.write_pipeline("realtime", STREET, STREET)
@@ -166,15 +186,7 @@ def test_workers_leave_when_the_supervisor_is_killed(world, wait_until) -> None:
     assert world.recorded_frames() > 0
 
 
-def test_a_run_sweeps_up_after_a_crashed_one(world) -> None:
+def test_a_run_sweeps_up_after_a_crashed_one(done) -> None:
     """Shared memory that nobody uses any more is removed at the next start, and that is said."""
-    left = SHM / "streamfuse-deadbeef"
-    left.mkdir(mode=0o700)
-    (left / "lock").touch()
-    (left / "visible.ring").write_bytes(b"x" * 4096)
-    world.images(2)
-    world.write_pipeline("every_frame", "visible", "infrared")
-    code, words = world.run()
-    assert code == 0, words
-    assert not left.exists()
-    assert "streamfuse-deadbeef" in words
+    assert not done.left.exists()
+    assert done.left.name in done.words

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-SECONDS = float(os.environ.get("STREAMFUSE_SOAK_S", "40"))
+SECONDS = float(os.environ.get("STREAMFUSE_SOAK_S", "30"))
 WARM_UP = 0.4
 """Share of the time in which libraries fill their caches and rings are touched for the first time."""
 LIMIT_MB_PER_MIN = 1.0 if SECONDS >= 600 else 30.0

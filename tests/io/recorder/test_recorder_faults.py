@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from endurance import LONG
 from recorded import FPS, UTC, fused, index_of, pictures_of
 from servers import need_server
 
@@ -209,16 +210,16 @@ def killed(folder: Path, after: int) -> int:
     return (told[-1] if told else after) + 1
 
 
-@pytest.mark.slow
 @pytest.mark.fault
-def test_kill_9_at_20_moments_costs_a_second_each(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=LONG)])
+def test_kill_9_at_random_moments_costs_a_second_each(
+    tmp_path: Path, record_property: Callable[[str, object], None], kills: int
 ) -> None:
     """No segment lacks more than its last second, and the next recorder finishes the files."""
     record_property("room", "operations")
-    record_property("fault", "kill -9 of a recorder at 20 random moments of its segments")
+    record_property("fault", f"kill -9 of a recorder at {kills} random moments of its segments")
     lost_s = []
-    for after in np.random.default_rng(3).integers(20, 400, 20):
+    for after in np.random.default_rng(3).integers(20, 400, kills):
         folder = tmp_path / str(len(lost_s))
         taken = killed(folder, int(after))
         Recorder(Record(dir=folder), name="yard", fps=FPS, utc=UTC).close()

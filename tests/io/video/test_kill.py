@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from endurance import LONG
 
 CHILD = Path(__file__).with_name("writing_child.py")
-KILLS = 20
 FPS = 25
 
 
@@ -34,17 +34,20 @@ def kill_at(folder: Path, seed: int) -> dict[str, int]:
     return written
 
 
-@pytest.mark.slow
 @pytest.mark.fault
+@pytest.mark.parametrize("kills", [6, pytest.param(20, marks=LONG)])
 def test_a_killed_writer_loses_its_last_second_at_most(
-    tmp_path: Path, readable: Callable[[Path], int], record_property: Callable[[str, object], None]
+    tmp_path: Path,
+    readable: Callable[[Path], int],
+    record_property: Callable[[str, object], None],
+    kills: int,
 ) -> None:
     """What was closed has every image, and what was open all but its last second."""
     record_property("room", "operations")
-    record_property("fault", f"kill -9 of a writer of video at {KILLS} random moments")
+    record_property("fault", f"kill -9 of a writer of video at {kills} random moments")
     record_property("promise", "at most 1 s lost")
     lost_s = []
-    for seed in range(KILLS):
+    for seed in range(kills):
         folder = tmp_path / str(seed)
         folder.mkdir()
         for name, count in kill_at(folder, seed).items():

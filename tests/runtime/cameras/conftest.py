@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
+from families import end_family
 
 HERE = Path(__file__).parent
 SIZE_WH = (64, 64)
@@ -241,6 +243,7 @@ class Rig:
             stderr=subprocess.STDOUT,
             text=True,
             env=environment,
+            start_new_session=True,
         )
         self.runs.append(Run(process, diary))
         return self.runs[-1]
@@ -255,10 +258,8 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     for run in made.runs:
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGINT)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 run.process.communicate(timeout=10)
-            except subprocess.TimeoutExpired:
-                run.process.kill()
-                run.process.communicate()
+        end_family(run.process)
     for device in made.devices:
         device.unplug()

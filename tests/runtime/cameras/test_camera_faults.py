@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from endurance import LONG
 
 
 @pytest.mark.fault
@@ -31,7 +32,7 @@ def test_a_camera_that_is_absent_at_the_start_joins_when_it_appears(rig, record_
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=LONG)])
 def test_a_camera_that_goes_and_comes_is_found_each_time(rig, record_property, times) -> None:
     """The other stream goes on all the while, and each return is told and counted."""
     device = rig.device()
