@@ -18,8 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "ClassArea",
     "ColorMatrix",
     "ColorRange",
+    "Count",
+    "CountKind",
     "Detection",
     "DropCause",
     "Frame",
@@ -336,6 +339,11 @@ class Detection:
     confidence: float
     """0..1."""
     track_id: int | None = None
+    """The same for one object as long as it is followed; from 1."""
+    is_predicted: bool = False
+    """Not seen in this image: where a track will have moved to since (``every``)."""
+    box_infrared_xyxy: tuple[float, float, float, float] | None = None
+    """The box in pixels of the infrared camera's own image; None where it is not known."""
     mask_rle: tuple[int, ...] | None = None
     """Run lengths over the row-major fused image, starting with background; None without a mask."""
     temperature_c: Temperature | None = None
@@ -372,6 +380,59 @@ class Event:
             raise ValueError(f"objects must not be negative, got {self.objects}")
 
 
+class CountKind(enum.StrEnum):
+    """What a rule counts at."""
+
+    LINE = "line"
+    ZONE = "zone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """What a rule of the pipeline has counted up to a frame, since the run began.
+
+    Raises:
+        ValueError: a count below zero.
+    """
+
+    rule: str
+    """Name of the rule."""
+    kind: CountKind
+    points: tuple[tuple[float, float], ...] = ()
+    """Ends of the line or corners of the zone, x and y as shares of the picture: what is drawn of it."""
+    forward: int = 0
+    """Tracks that crossed the line from its left to its right."""
+    backward: int = 0
+    inside: int = 0
+    """Tracks that are in the zone now."""
+    entered: int = 0
+    """Tracks that came into the zone or began there."""
+    left: int = 0
+    """Tracks that went out of the zone or ended there."""
+    longest_s: float = 0.0
+    """Seconds for which the track that is there longest has been in the zone."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.forward, self.backward, self.inside, self.entered, self.left, self.longest_s)
+        if min(numbers) < 0:
+            raise ValueError(f"counts must not be negative, got {numbers}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassArea:
+    """Where one class of a semantic segmentation is."""
+
+    class_name: str
+    share: float
+    """Of the image's pixels, 0..1."""
+    mask_rle: tuple[int, ...]
+    """As that of a :class:`Detection`."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 1.0:
+            raise ValueError(f"share must be within 0..1, got {self.share}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FusedFrame:
     """A fused image with the story of its pair, as the sinks get it."""
@@ -391,5 +452,9 @@ class FusedFrame:
     detections: tuple[Detection, ...] = ()
     events: tuple[Event, ...] = ()
     """What the pipeline's rules say of this frame."""
+    counts: tuple[Count, ...] = ()
+    """What the rules of its tasks have counted up to here."""
+    areas: tuple[ClassArea, ...] = ()
+    """The classes of its pixels, where a semantic segmentation looks at it; background is left out."""
     layers: Mapping[Layer, Image] = field(default_factory=dict)
     """What was fused, as far as sinks ask for it and the pair has it; a held infrared image comes again."""

@@ -1,21 +1,31 @@
-"""``streamfuse weights``: what is there, bring some in, check them."""
+"""``streamfuse weights``: what is there, bring some in, fetch some, check them."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from streamfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from streamfuse.engine.weights import WeightsFile
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Weights of the fusion networks: list, import, verify.")
+app = typer.Typer(no_args_is_help=True, help="Weights of the networks: list, import, download, verify.")
+
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.pt")
+
+_DETECTOR, _SEGMENTATION = "detector", "segmentation"
+"""What weights can be made for, besides the fusion models."""
 
 _Json = Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")]
 
@@ -34,18 +44,56 @@ def list_all(as_json: _Json = False) -> None:
 @app.command("import")
 def import_(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A published checkpoint: a .pth file, a plain state dict.")
+        Path,
+        typer.Argument(help="A published SeAFusion checkpoint (.pth) or a YOLO network (.pt)."),
     ],
     name: Annotated[str, typer.Option("--as", help="Name under which pipelines will know it.")],
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run code in the file, if it holds any; for makers you trust.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Convert a published SeAFusion checkpoint once, into safetensors with a card.
+    """Convert foreign weights once, into safetensors with a card.
 
     Example: streamfuse weights import SeAFusion.pth --as seafusion
     """
-    from streamfuse.engine.weights import import_published  # noqa: PLC0415
+    from streamfuse.engine.importing import import_weights  # noqa: PLC0415
 
-    _show([import_published(checkpoint, name)], as_json=as_json)
+    _show([import_weights(checkpoint, name, trust=trust)], as_json=as_json)
+
+
+@app.command("download")
+def download(
+    file: Annotated[str, typer.Argument(help="A detector of Ultralytics: yolov8n.pt, yolov8n-seg.pt, …")],
+    name: Annotated[
+        str | None, typer.Option("--as", help="Name for pipelines; else that of the file.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--from", help="Address of its folder; else Ultralytics' release.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Fetch a detector that was trained on COCO, and import it. The only command that goes to the internet.
+
+    Example: streamfuse weights download yolov8n-seg.pt
+    """
+    from streamfuse.engine.importing import RELEASE, RELEASE_LICENCE, import_detector  # noqa: PLC0415
+    from streamfuse.engine.weights import user_path  # noqa: PLC0415
+    from streamfuse.io.download import download as fetch  # noqa: PLC0415
+
+    if not _FILE.fullmatch(file):
+        raise UsageError(f"expected the name of a file such as yolov8n-seg.pt, got {file!r}")
+    name = name or Path(file).stem.lower()
+    user_path(name)  # can it be taken: asked before a long fetch
+    url = f"{(base or RELEASE).rstrip('/')}/{file}"
+    with tempfile.TemporaryDirectory(prefix="streamfuse-") as folder:
+        path = Path(folder) / file
+        with _progress_bar(f"fetching {url}") as on_bytes:
+            digest = fetch(url, path, on_bytes=on_bytes)
+        typer.echo(f"fetched {url}, sha256 {digest}", err=True)
+        licence = RELEASE_LICENCE if base is None else "unknown: ask who offers the file"
+        found = import_detector(path, name, source=url, licence=licence)
+    _show([found], as_json=as_json)
 
 
 @app.command("verify")
@@ -53,20 +101,54 @@ def verify(
     weights: Annotated[
         str, typer.Argument(help="A name, `default`, or a path to a .safetensors file.")
     ] = "default",
-    model: Annotated[str, typer.Option(help="Fusion model they must be made for.")] = "grdb",
+    model: Annotated[
+        str | None,
+        typer.Option(help="What they must be made for: a fusion model, `detector` or `segmentation`."),
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Check weights against their card, and that they fit the network.
 
     Example: streamfuse weights verify default
     """
-    from streamfuse.engine.weights import load_network, resolve  # noqa: PLC0415
-
-    found = resolve(weights, model=model)
-    load_network(found)
+    found = _fitting(weights, model)
     _show([found], as_json=as_json)
     if not as_json:
         typer.echo("  ok: as its card says, and fits the network")
+
+
+def _fitting(weights: str, model: str | None) -> WeightsFile:
+    """The file, after its network was built and filled; without a model, the one of its card."""
+    from streamfuse.engine.tasks.networks import DEFAULT_DETECTOR, load_task_network  # noqa: PLC0415
+    from streamfuse.engine.tasks.semantic import ARCHITECTURE, load_semantic_network  # noqa: PLC0415
+    from streamfuse.engine.weights import load_network, locate, resolve  # noqa: PLC0415
+    from streamfuse.engine.weights import verify as verify_file  # noqa: PLC0415
+
+    if model is None and weights != "default":
+        card = verify_file(locate(weights, default="")).card
+        model = _SEGMENTATION if card.architecture == ARCHITECTURE else _DETECTOR if card.classes else None
+    if model == _DETECTOR:
+        load_task_network(weights, kind="detect", where="weights verify")
+        return verify_file(locate(weights, default=DEFAULT_DETECTOR))
+    if model == _SEGMENTATION:
+        load_semantic_network(weights, where="weights verify")
+        return verify_file(locate(weights, default=""))
+    found = resolve(weights, model=model or "grdb")
+    load_network(found)
+    return found
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on a terminal's standard error; takes the bytes so far and those of the whole."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _show(files: Sequence[WeightsFile], *, as_json: bool) -> None:
@@ -78,4 +160,6 @@ def _show(files: Sequence[WeightsFile], *, as_json: bool) -> None:
         card = file.card
         typer.echo(f"{card.name}  ({card.architecture}, sha256 {card.sha256[:12]})")
         typer.echo(f"  data: {card.data}\n  made by: {card.made_by}\n  from: {card.source}")
+        if card.classes:
+            typer.echo(f"  classes: {', '.join(card.classes)}")
         typer.echo(f"  licence: {card.licence}\n  file: {file.path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -18,7 +18,6 @@ __all__ = [
     "ByteCount",
     "HostPort",
     "Name",
-    "Off",
     "SourceUri",
     "TaskWeights",
     "Weights",
@@ -76,8 +75,10 @@ def _weights(value: Any) -> Any:
 
 
 def _task_weights(value: Any) -> Any:
-    if isinstance(value, str) and not value.endswith(".pt"):
-        raise expected("a path that ends in .pt")
+    if isinstance(value, str) and Path(value).suffix not in {".pt", ".safetensors"}:
+        if not _NAME.fullmatch(value):
+            raise expected("default, the name of weights, or a path that ends in .pt or .safetensors")
+        return value
     return absolute(value)
 
 
@@ -130,13 +131,10 @@ Weights = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_weigh
 """``default``, the name of imported weights, or a path that ends in .safetensors or .pt."""
 
 TaskWeights = Annotated[str, BeforeValidator(_task_weights)]
-"""A path that ends in .pt: weights of Ultralytics."""
+"""``default``, the name of imported weights, or a path that ends in .pt or .safetensors."""
 
 HostPort = Annotated[str, BeforeValidator(_host_port)]
 """``host:port``; port 0 takes a free one."""
 
 ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(ge=0)]
 """Bytes: a whole number, or text such as ``20GB`` or ``500MiB``."""
-
-Off = Literal[False]
-"""A switch that this version cannot turn on."""

@@ -172,13 +172,20 @@ What = Literal["pairs", "events", "all"]
 """``pairs``: a message for each fused pair; ``events``: when an event begins and ends; ``all``: both."""
 
 
-class JsonlSink(Block):
+class Told(Block):
+    """What every way out has."""
+
+    what: What = "pairs"
+    polygons: bool = False
+    """Whether masks come as polygons, too."""
+
+
+class JsonlSink(Told):
     """Lines of JSON in a file."""
 
     kind: Literal["jsonl"]
     path: AbsolutePath
     """File to append to; its folder is made if need be."""
-    what: What = "pairs"
 
 
 class Curve(Block):
@@ -200,14 +207,13 @@ def _endpoint(value: Any) -> Any:
     return value
 
 
-class ZeromqSink(Block):
+class ZeromqSink(Told):
     """A ZeroMQ PUB socket: anybody may subscribe, slow subscribers miss messages."""
 
     kind: Literal["zeromq"]
     bind: Annotated[str, BeforeValidator(_endpoint)]
     """``tcp://host:port`` to listen on; other than on this machine's own addresses it needs ``keys``."""
     keys: Curve | None = None
-    what: What = "pairs"
 
     @model_validator(mode="after")
     def _guarded(self) -> ZeromqSink:
@@ -223,7 +229,7 @@ def _topic(value: Any) -> Any:
     return value
 
 
-class MqttSink(Block):
+class MqttSink(Told):
     """An MQTT broker; messages go to ``TOPIC/pairs`` and ``TOPIC/events``, the state to ``TOPIC/status``."""
 
     kind: Literal["mqtt"]
@@ -239,7 +245,6 @@ class MqttSink(Block):
     """Encrypted, with a certificate that this machine trusts."""
     ca: AbsolutePath | None = None
     """File with the certificate authority (PEM) to trust instead of the machine's; with ``tls``."""
-    what: What = "pairs"
 
     @model_validator(mode="after")
     def _whole(self) -> MqttSink:
@@ -264,7 +269,7 @@ def _header(value: Any) -> Any:
     return value
 
 
-class WebhookSink(Block):
+class WebhookSink(Told):
     """An HTTP server that gets each message as a POST."""
 
     kind: Literal["webhook"]

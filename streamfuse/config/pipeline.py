@@ -17,14 +17,13 @@ from streamfuse.config.document import Loc, Problem
 from streamfuse.config.fields import (
     Block,
     Name,
-    Off,
-    TaskWeights,
     Weights,
     absolute,
 )
 from streamfuse.config.outputs import EventRule, JsonlSink, Metrics, PublishSink, Record, Viewer
 from streamfuse.config.overrides import with_overrides
 from streamfuse.config.sources import Sources
+from streamfuse.config.tasks import Detect, Rule, Segment, Tasks
 from streamfuse.config.validate import validate
 from streamfuse.config.yamldoc import load_yaml
 from streamfuse.errors import ConfigError
@@ -36,8 +35,9 @@ __all__ = [
     "Metrics",
     "PipelineConfig",
     "Record",
+    "Rule",
+    "Segment",
     "Sync",
-    "Task",
     "Tasks",
     "Viewer",
     "load_pipeline",
@@ -91,32 +91,6 @@ class Fusion(Block):
     """Milliseconds a pair may wait for its batch to fill: less than one frame at 30 per second."""
 
 
-class Task(Block):
-    """One YOLO network run on the fused image."""
-
-    weights: TaskWeights
-    """Path of an Ultralytics .pt file, YOLOv5 or later."""
-    confidence: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """Objects below this score are left out, 0 to 1; 0.25 is the usual choice of YOLO."""
-    every: Annotated[int, Field(ge=1, le=1_000)] = 1
-    """Run on every n-th pair; the pairs between carry no objects of this task."""
-
-
-class Detect(Task):
-    """Object detection: boxes."""
-
-    track: Off = False
-    """Identities over time: not in this version."""
-
-
-class Tasks(Block):
-    """What is looked for in the fused image; with both, objects of both are reported."""
-
-    detect: Detect | None = None
-    segment: Task | None = None
-    """Instance segmentation: boxes and masks."""
-
-
 def _rig(value: object) -> object:
     return value if value == "identity" else absolute(value)
 
@@ -142,16 +116,6 @@ class PipelineConfig(Block):
     metrics: Metrics | None = None
 
 
-LATER: Final = frozenset(
-    {
-        "tasks.detect.track=true",
-        "tasks.detect.weights=default",
-        "tasks.segment.weights=default",
-    }
-)
-"""What the design of the pipeline file knows and this version does not do."""
-
-
 def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     """Read and check a pipeline file, with ``key.path=value`` overrides laid over it.
 
@@ -162,7 +126,7 @@ def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineCo
         ConfigError: all mistakes, one line each, in the order of the file.
     """
     doc = with_overrides(load_yaml(path), overrides)
-    config = validate(PipelineConfig, doc, later=LATER)
+    config = validate(PipelineConfig, doc)
     problems = [Problem.of(loc, doc.value_place(loc), text) for loc, text in _contradictions(config)]
     if problems:
         raise ConfigError([str(problem) for problem in sorted(problems)])
@@ -189,6 +153,8 @@ def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
     yield from _repeated("publish", "path", [getattr(sink, "path", None) for sink in config.publish])
     yield from _repeated("publish", "bind", [getattr(sink, "bind", None) for sink in config.publish])
     yield from _repeated("events", "name", [rule.name for rule in config.events])
+    if config.tasks is not None:
+        yield from _repeated("tasks", "name", [rule.name for rule in config.tasks.rules], within="rules")
     if config.events and config.tasks is None:
         yield ("events",), "nothing is looked for, so nothing can happen; expected `tasks`"
     page, numbers = (config.viewer and config.viewer.web), (config.metrics and config.metrics.prometheus)
@@ -196,8 +162,14 @@ def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
         yield ("metrics", "prometheus"), "the same address as viewer.web; expected another port"
 
 
-def _repeated(block: str, key: str, values: Sequence[object]) -> Iterator[tuple[Loc, str]]:
+def _repeated(
+    block: str, key: str, values: Sequence[object], *, within: str | None = None
+) -> Iterator[tuple[Loc, str]]:
     """Items of a list that share what each needs for itself."""
+    place = (block,) if within is None else (block, within)
     for index, value in enumerate(values):
         if value is not None and value in values[:index]:
-            yield (block, index, key), f"the same as {block}.{values.index(value)}; expected another"
+            yield (
+                (*place, index, key),
+                f"the same as {'.'.join(place)}.{values.index(value)}; expected another",
+            )

@@ -8,7 +8,7 @@ a value, which may be a password.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ Path = tuple[str, ...]
 _TOLD: Final[Mapping[Path, tuple[str, ...]]] = {
     ("tasks", "detect", "confidence"): ("engine",),
     ("tasks", "segment", "confidence"): ("engine",),
+    ("tasks", "more"): ("engine",),
+    ("tasks", "rules"): ("engine",),
     ("events",): ("engine", "recorder"),
     ("record", "retention"): ("recorder",),
     ("record", "clips"): ("recorder",),
@@ -28,6 +30,7 @@ _TOLD: Final[Mapping[Path, tuple[str, ...]]] = {
 """Workers that take over a change while they run."""
 _REPLACED: Final[Mapping[Path, str]] = {("viewer",): "viewer", ("publish",): "publisher"}
 """Workers that are replaced: a change of theirs is a change of sockets."""
+_LOADED: Final = "the networks are loaded when the run begins"
 _SINKS_ARE_FIXED: Final = "which workers there are is decided when the run begins"
 _WHY_NOT: Final[Mapping[Path, str]] = {
     ("name",): "the recordings and messages carry it from the beginning",
@@ -36,7 +39,7 @@ _WHY_NOT: Final[Mapping[Path, str]] = {
     ("rig",): "the pictures are registered with it from the beginning",
     ("sync",): "the pairing works with it from the beginning",
     ("fusion",): "the network is loaded when the run begins",
-    ("tasks",): "the networks are loaded when the run begins",
+    ("tasks",): _LOADED,
     ("record",): "the recorder's files and memory are laid out for it",
     ("viewer", "window"): _SINKS_ARE_FIXED,
     ("metrics",): "its address is opened when the run begins",
@@ -114,17 +117,36 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any], at: Path = ())
 
 def _objection(path: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
     """Why a change cannot be made while the run goes on; None when it can."""
-    if path == ("events",) and before["tasks"] is None:
-        return "nothing is looked for, as `tasks` cannot be added"
-    if path[0] == "viewer" and not (_has_page(before) and _has_page(after)):
-        return _SINKS_ARE_FIXED
-    if path == ("publish",) and not (before["publish"] and after["publish"]):
-        return _SINKS_ARE_FIXED
-    if path in _WHY_NOT:
-        return _WHY_NOT[path]
+    if (lack := _lack(path, before, after)) is not None or path in _WHY_NOT:
+        return lack or _WHY_NOT[path]
     if _first(_TOLD, path) is not None or _first(_REPLACED, path) is not None:
         return None
     return _first(_WHY_NOT, path) or "it is read when the run begins"
+
+
+def _lack(path: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """What the run does not have for a change that could be made otherwise; None when it lacks nothing."""
+    if path == ("events",) and before["tasks"] is None:
+        return "nothing is looked for, as `tasks` cannot be added"
+    if path == ("tasks", "rules") and not _has_tracks(before):
+        return "objects count by their tracks, and `track` cannot be switched on"
+    if path == ("tasks", "more") and not _same_but_confidence(_get(before, path), _get(after, path)):
+        return _LOADED
+    sinks_change = path == ("publish",) and not (before["publish"] and after["publish"])
+    if sinks_change or (path[0] == "viewer" and not (_has_page(before) and _has_page(after))):
+        return _SINKS_ARE_FIXED
+    return None
+
+
+def _has_tracks(plain: Mapping[str, Any]) -> bool:
+    detect = plain["tasks"]["detect"]
+    return bool(detect and detect["track"])
+
+
+def _same_but_confidence(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether two lists of tasks are those of the same networks, which only take other scores."""
+    without = [[{**task, "confidence": None} for task in tasks] for tasks in (before, after)]
+    return without[0] == without[1]
 
 
 def _has_page(plain: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from streamfuse.config.document import Loc, Problem, Text, YamlDoc, dotted
+from streamfuse.config.document import Loc, Problem, Text, YamlDoc
 from streamfuse.errors import ConfigError
 
 __all__ = ["validate"]
@@ -49,14 +49,12 @@ _WORDS: Final[Mapping[str, str]] = {"literal_error": "expected", "union_tag_inva
 _USERINFO: Final = re.compile(r"//[^/@\s]*@")
 
 
-def validate(model: type[ModelT], doc: YamlDoc, *, later: Collection[str] = ()) -> ModelT:
+def validate(model: type[ModelT], doc: YamlDoc) -> ModelT:
     """Check a document against a model.
 
     Args:
         model: the top block.
         doc: what was read; problems found on the way here are reported together with the new ones.
-        later: keys (``record.retention``) and values (``publish.kind=mqtt``; lists without numbers) that
-            the design knows but this version does not, to say so when a user writes them.
 
     Raises:
         ConfigError: with one line for each mistake, in the order of the file.
@@ -65,20 +63,18 @@ def validate(model: type[ModelT], doc: YamlDoc, *, later: Collection[str] = ()) 
     try:
         config = model.model_validate(doc.data)
     except ValidationError as error:
-        problems += _problems(model, doc, error.errors(include_url=False), later)
+        problems += _problems(model, doc, error.errors(include_url=False))
     if problems:
         raise ConfigError([str(problem) for problem in sorted(problems)])
     return config
 
 
-def _problems(
-    model: type[BaseModel], doc: YamlDoc, errors: list[ErrorDetails], later: Collection[str]
-) -> Iterator[Problem]:
+def _problems(model: type[BaseModel], doc: YamlDoc, errors: list[ErrorDetails]) -> Iterator[Problem]:
     wrong_values: dict[Loc, list[ErrorDetails]] = {}
     for error in errors:
         loc = _without_branches(doc, error["loc"])
         if error["type"] == "extra_forbidden":
-            yield Problem.of(loc[:-1], doc.key_place(loc), _unknown_key(model, error["loc"], later))
+            yield Problem.of(loc[:-1], doc.key_place(loc), _unknown_key(model, error["loc"]))
         elif error["type"] == "missing":
             yield Problem.of(loc[:-1], doc.key_place(loc[:-1]), f'missing key "{loc[-1]}"')
         elif error["type"] == "union_tag_not_found":
@@ -88,7 +84,7 @@ def _problems(
         elif error["type"] != "too_short" or not _has_bad_items(error, errors):
             wrong_values.setdefault(_in_document(doc, loc), []).append(error)
     for loc, alternatives in wrong_values.items():
-        yield Problem.of(loc, doc.value_place(loc), _wrong_value(doc, loc, alternatives, later))
+        yield Problem.of(loc, doc.value_place(loc), _wrong_value(doc, loc, alternatives))
 
 
 def _in_document(doc: YamlDoc, loc: Loc) -> Loc:
@@ -113,10 +109,8 @@ def _without_branches(doc: YamlDoc, loc: Loc) -> Loc:
     return (*kept, *loc[-1:])
 
 
-def _unknown_key(model: type[BaseModel], loc: Loc, later: Collection[str]) -> str:
+def _unknown_key(model: type[BaseModel], loc: Loc) -> str:
     key = str(loc[-1])  # `loc` still names the branches, which lead to the block
-    if _pattern(loc) in later:
-        return f'unknown key "{key}": not in this version, remove it'
     block = _block_at(model, loc[:-1])
     known = list(block.model_fields) if block else []
     homes = [name for name, field in model.model_fields.items() if key in _fields(field.annotation)]
@@ -128,14 +122,12 @@ def _unknown_key(model: type[BaseModel], loc: Loc, later: Collection[str]) -> st
     return f'unknown key "{key}"; expected {_either(known)}'
 
 
-def _wrong_value(doc: YamlDoc, loc: Loc, alternatives: list[ErrorDetails], later: Collection[str]) -> str:
+def _wrong_value(doc: YamlDoc, loc: Loc, alternatives: list[ErrorDetails]) -> str:
     value: Any = doc.data
     for part in loc:
         value = value[part]
     words = [word for error in alternatives for word in _literals(error)]
     text = f"expected {_either([*words, *_phrases(alternatives)])}, got {_shown(value)}"
-    if f"{_pattern(loc)}={_plain(value)}" in later:
-        return f"{text}; not in this version"
     if isinstance(value, dict) and all(error["type"] == "expected" for error in alternatives):
         return text.partition(", got")[0]  # a contradiction within the block: its keys are at fault
     near = difflib.get_close_matches(value, words, n=1) if isinstance(value, str) else []
@@ -177,11 +169,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, Text):
         return value.written
     return str(value).lower()
-
-
-def _pattern(loc: Loc) -> str:
-    """The dotted key without the numbers of list items."""
-    return dotted(tuple(part for part in loc if isinstance(part, str)))
 
 
 def _block_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:

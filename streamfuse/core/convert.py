@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamfuse.frames import ColorMatrix, ColorRange, Image, PixelFormat, Plane
 
-__all__ = ["image_to_rgb"]
+__all__ = ["image_to_rgb", "yuv_gains"]
 
 _BITS: Final = 16
 """Fraction bits of the fixed-point coefficients: errors stay below 1/100 of a code."""
@@ -54,20 +54,26 @@ def _stretched(luma: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDAr
     return table[luma]
 
 
-def _coefficients(color_range: ColorRange, matrix: ColorMatrix) -> npt.NDArray[np.int64]:
-    """Fixed-point black, luma gain, then R from V, G from U, G from V and B from U."""
+def yuv_gains(color_range: ColorRange, matrix: ColorMatrix) -> tuple[float, ...]:
+    """Code of black, gain of luma above it, then R from V, G from U, G from V and B from U around 128."""
     red, blue = _RED_BLUE[matrix]
     green = 1.0 - red - blue
     limited = color_range is ColorRange.LIMITED
     luma, chroma = (255 / 219, 255 / 224) if limited else (1.0, 1.0)
-    gains = (
+    return (
+        16.0 if limited else 0.0,
         luma,
         2 * (1 - red) * chroma,
         -2 * (1 - blue) * blue / green * chroma,
         -2 * (1 - red) * red / green * chroma,
         2 * (1 - blue) * chroma,
     )
-    return np.array([16 if limited else 0, *(round(gain * (1 << _BITS)) for gain in gains)], np.int64)
+
+
+def _coefficients(color_range: ColorRange, matrix: ColorMatrix) -> npt.NDArray[np.int64]:
+    """The same in fixed point, but for black."""
+    black, *gains = yuv_gains(color_range, matrix)
+    return np.array([black, *(round(gain * (1 << _BITS)) for gain in gains)], np.int64)
 
 
 @numba.njit(cache=True, nogil=True)

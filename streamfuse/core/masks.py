@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["decode_mask", "encode_mask"]
+__all__ = ["decode_mask", "decode_window", "encode_mask"]
 
 
 def encode_mask(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
@@ -24,7 +24,45 @@ def decode_mask(runs: Sequence[int], size_wh: tuple[int, int]) -> npt.NDArray[np
         ValueError: a run is negative, or the runs do not add up to the size.
     """
     width, height = size_wh
-    if min(runs, default=0) < 0 or sum(runs) != width * height:
-        raise ValueError(f"runs of a {width}x{height} mask must add up to {width * height}, got {sum(runs)}")
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(height, width)
+    return _inside(_checked(runs, size_wh)).reshape(height, width)
+
+
+def decode_window(
+    runs: Sequence[int], size_wh: tuple[int, int]
+) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
+    """The smallest window of a mask that holds all of the object, and its left and top in pixels.
+
+    The effort grows with the object, not with the image. An object without pixels has a window of 0x0.
+
+    Raises:
+        ValueError: as :func:`decode_mask`.
+    """
+    checked, width = _checked(runs, size_wh), size_wh[0]
+    ends = np.cumsum(checked)
+    filled = np.flatnonzero(checked[1::2]) * 2 + 1
+    if not filled.size:
+        return np.zeros((0, 0), np.bool_), (0, 0)
+    first, last = filled[0], filled[-1]
+    top, bottom = int(ends[first - 1] // width), int(-(-ends[last] // width))
+    rows = checked[: last + 2].copy()
+    rows[:first] = 0
+    rows[0] = ends[first - 1] - top * width
+    rows[last + 1 :] = bottom * width - ends[last]
+    whole = _inside(rows).reshape(bottom - top, width)
+    columns = np.flatnonzero(whole.any(axis=0))
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    return whole[:, left:right], (left, top)
+
+
+def _checked(runs: Sequence[int], size_wh: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """The runs as an array that ends with background."""
+    width, height = size_wh
+    checked = np.array(runs, np.int64)
+    if checked.min(initial=0) < 0 or checked.sum() != width * height:
+        total = checked.sum()
+        raise ValueError(f"runs of a {width}x{height} mask must add up to {width * height}, got {total}")
+    return checked if len(checked) % 2 else np.append(checked, 0)
+
+
+def _inside(runs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)

@@ -7,7 +7,7 @@ Their keys are described in ``docs/messages.md`` and checked by ``schema/message
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -24,9 +24,12 @@ MESSAGE_SCHEMA: Final = 1
 _MS_DIGITS: Final = 3
 _OF_THE_FRAME: Final = (
     *("pair_id", "capture_utc", "capture_ns", "state", "skew_ms", "infrared_age_ms"),
-    *("visible_seq", "infrared_seq", "detections"),
+    *("visible_seq", "infrared_seq", "detections", "counts"),
 )
 """What an event message says of the frame that it belongs to."""
+
+
+Outline = Callable[[Sequence[int], tuple[int, int]], Sequence[Sequence[tuple[float, float]]]]
 
 
 class Kind(StrEnum):
@@ -83,21 +86,28 @@ class Newsroom:
         pipeline: its name.
         utc: labels monotonic times with UTC.
         kinds: what anybody wants to hear of.
+        outline: makes polygons of a mask's run lengths and the width and height of the image; with it
+            the detections tell them, too.
     """
 
-    def __init__(self, pipeline: str, *, utc: Utc, kinds: Container[Kind]) -> None:
+    def __init__(
+        self, pipeline: str, *, utc: Utc, kinds: Container[Kind], outline: Outline | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._utc = utc
         self._kinds = kinds
+        self._outline = outline
         self._changes = Changes()
         self._told = dict.fromkeys(Kind, 0)
-        self._last: Mapping[str, Any] | None = None
+        self._last: FusedFrame | None = None
 
     def of(self, frame: FusedFrame) -> list[Message]:
         """The messages of the next frame: its events' first, then its pair's."""
-        record = self._record(frame)
-        self._last = record
+        self._last = frame
         changes = self._changes.see({event.id: event for event in frame.events})
+        if Kind.PAIR not in self._kinds and not changes:
+            return []
+        record = self._record(frame)
         messages = list(self._of_events(record, changes))
         if Kind.PAIR in self._kinds:
             messages.append(self._message(Kind.PAIR, record))
@@ -105,14 +115,20 @@ class Newsroom:
 
     def farewell(self) -> list[Message]:
         """The stream has ended, and with it what still went on."""
-        return [] if self._last is None else list(self._of_events(self._last, self._changes.see({})))
+        changes = self._changes.see({})
+        if self._last is None or not changes:
+            return []
+        return list(self._of_events(self._record(self._last), changes))
 
     def _record(self, frame: FusedFrame) -> Mapping[str, Any]:
-        record = pair_record(frame, self._utc)
-        return record | {
-            "latency_ms": round((frame.fused_ns - frame.capture_ns) / NS_PER_MS, _MS_DIGITS),
-            "size": list(frame.image.spec.size_wh),
-        }
+        record: dict[str, Any] = pair_record(frame, self._utc)
+        record["latency_ms"] = round((frame.fused_ns - frame.capture_ns) / NS_PER_MS, _MS_DIGITS)
+        record["size"] = list(frame.image.spec.size_wh)
+        if (outline := self._outline) is not None:
+            for told, found in zip(record["detections"], frame.detections, strict=True):
+                runs = found.mask_rle
+                told["polygons"] = None if runs is None else outline(runs, frame.image.spec.size_wh)
+        return record
 
     def _of_events(self, record: Mapping[str, Any], changes: list[Event]) -> Iterator[Message]:
         if Kind.EVENT not in self._kinds:

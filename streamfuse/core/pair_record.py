@@ -2,18 +2,36 @@
 
 A record holds only what JSON knows, so ``json.dumps`` takes it as it is. Floats are rounded to what
 the measurement can bear: milliseconds to 1 µs, boxes to 0.01 pixel, confidences to 0.0001,
-temperatures to 0.01 °C.
+temperatures to 0.01 °C, shares of the image to a millionth, dwell to 0.01 s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamfuse.clock import Utc, utc_text
-from streamfuse.frames import Detection, Event, EventPhase, FusedFrame, Temperature
+from streamfuse.frames import (
+    ClassArea,
+    Count,
+    CountKind,
+    Detection,
+    Event,
+    EventPhase,
+    FusedFrame,
+    Temperature,
+)
 
-__all__ = ["PAIR_SCHEMA", "detection_of", "event_of", "event_record", "pair_record"]
+__all__ = [
+    "PAIR_SCHEMA",
+    "area_of",
+    "count_of",
+    "count_record",
+    "detection_of",
+    "event_of",
+    "event_record",
+    "pair_record",
+]
 
 PAIR_SCHEMA = 1
 """Version of the record; it rises when a key changes its meaning or goes, not when one is added."""
@@ -22,6 +40,14 @@ _MS_DIGITS = 3
 _BOX_DIGITS = 2
 _CONFIDENCE_DIGITS = 4
 _CELSIUS_DIGITS = 2
+_SHARE_DIGITS = 6
+_SECOND_DIGITS = 2
+
+_COUNTED = {
+    CountKind.LINE: ("forward", "backward"),
+    CountKind.ZONE: ("inside", "entered", "left"),
+}
+"""The numbers of a :class:`~streamfuse.frames.Count` that mean something, by its kind."""
 
 
 def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
@@ -29,11 +55,16 @@ def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
 
     Keys: ``schema``, ``pair_id``, ``capture_utc`` (ISO 8601 with milliseconds and ``Z``, rounded
     down), ``capture_ns`` (monotonic), ``state``, ``skew_ms``, ``infrared_age_ms``, ``visible_seq``,
-    ``infrared_seq``, ``detections``, ``events``. What the frame does not have is None. A detection has
-    ``class``, ``class_id``, ``confidence`` (0..1), ``box`` (left, top, right, bottom in pixels of
-    the fused image), ``track_id``, ``mask`` (run lengths, as in :class:`~streamfuse.frames.Detection`) and
-    ``temperature_c`` (``min``, ``mean`` and ``max`` in °C within its mask, or else its box). An event has
-    ``id``, ``rule``, ``phase`` (begun, going, ended), ``began_utc``, ``began_ns`` and ``objects``.
+    ``infrared_seq``, ``detections``, ``events``, ``counts``, ``areas``. What the frame does not have is None.
+
+    A detection has ``class``, ``class_id``, ``confidence`` (0..1), ``box`` (left, top, right, bottom in
+    pixels of the fused image), ``box_infrared`` (the same in pixels of the infrared camera's image),
+    ``track_id``, ``predicted`` (not seen in this image), ``mask`` (run lengths, as in
+    :class:`~streamfuse.frames.Detection`) and ``temperature_c`` (``min``, ``mean`` and ``max`` in °C within
+    its mask, or else its box). An event has ``id``, ``rule``, ``phase`` (begun, going, ended), ``began_utc``,
+    ``began_ns`` and ``objects``. A count has ``rule``, ``kind``, ``points`` (shares of the image) and, for a
+    line, ``forward`` and ``backward``, for a zone ``inside``, ``entered``, ``left`` and ``longest_s``. An
+    area has ``class``, ``share`` (0..1) and ``mask``.
     """
     return {
         "schema": PAIR_SCHEMA,
@@ -47,6 +78,8 @@ def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
         "infrared_seq": frame.infrared_seq,
         "detections": [_record_of(detection) for detection in frame.detections],
         "events": [event_record(event, utc) for event in frame.events],
+        "counts": [count_record(count) for count in frame.counts],
+        "areas": [_record_of_area(area) for area in frame.areas],
     }
 
 
@@ -57,15 +90,17 @@ def detection_of(record: Mapping[str, Any]) -> Detection:
         ValueError: a key is missing or its value cannot be what the key means.
     """
     try:
-        left, top, right, bottom = (float(side) for side in record["box"])
-        track_id, mask = record["track_id"], record["mask"]
-        temperature = record.get("temperature_c")  # not in recordings of older versions
+        box, track_id, mask = record["box"], record["track_id"], record["mask"]
+        # These are not in recordings of older versions.
+        temperature, box_infrared = record.get("temperature_c"), record.get("box_infrared")
         return Detection(
-            box_xyxy=(left, top, right, bottom),
+            box_xyxy=_box_of(box),
+            box_infrared_xyxy=None if box_infrared is None else _box_of(box_infrared),
             class_id=int(record["class_id"]),
             class_name=str(record["class"]),
             confidence=float(record["confidence"]),
             track_id=None if track_id is None else int(track_id),
+            is_predicted=record.get("predicted", False) is True,
             mask_rle=None if mask is None else tuple(int(run) for run in mask),
             temperature_c=None if temperature is None else _temperature_of(temperature),
         )
@@ -93,6 +128,41 @@ def event_of(record: Mapping[str, Any]) -> Event:
         raise ValueError(f"an event cannot be read from {dict(record)}: {error}") from error
 
 
+def count_of(record: Mapping[str, Any]) -> Count:
+    """The count that one entry of a record's ``counts`` describes.
+
+    Raises:
+        ValueError: a key is missing or its value cannot be what the key means.
+    """
+    try:
+        kind = CountKind(record["kind"])
+        return Count(
+            rule=str(record["rule"]),
+            kind=kind,
+            points=tuple((float(x), float(y)) for x, y in record["points"]),
+            longest_s=float(record["longest_s"]) if kind is CountKind.ZONE else 0.0,
+            **{name: int(record[name]) for name in _COUNTED[kind]},
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a count cannot be read from {dict(record)}: {error}") from error
+
+
+def area_of(record: Mapping[str, Any]) -> ClassArea:
+    """The area that one entry of a record's ``areas`` describes.
+
+    Raises:
+        ValueError: a key is missing or its value cannot be what the key means.
+    """
+    try:
+        return ClassArea(
+            class_name=str(record["class"]),
+            share=float(record["share"]),
+            mask_rle=tuple(int(run) for run in record["mask"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"an area cannot be read from {dict(record)}: {error}") from error
+
+
 def event_record(event: Event, utc: Utc) -> dict[str, object]:
     """One entry of a record's ``events``."""
     return {
@@ -105,18 +175,51 @@ def event_record(event: Event, utc: Utc) -> dict[str, object]:
     }
 
 
+def count_record(count: Count) -> dict[str, object]:
+    """One entry of a record's ``counts``."""
+    record: dict[str, object] = {
+        "rule": count.rule,
+        "kind": count.kind.value,
+        "points": [[float(x), float(y)] for x, y in count.points],
+        **{name: int(getattr(count, name)) for name in _COUNTED[count.kind]},
+    }
+    if count.kind is CountKind.ZONE:
+        record["longest_s"] = round(float(count.longest_s), _SECOND_DIGITS)
+    return record
+
+
 def _record_of(detection: Detection) -> dict[str, object]:
     # float() and int(): detectors hand over numpy scalars, which JSON does not know.
     mask, track_id, heat = detection.mask_rle, detection.track_id, detection.temperature_c
+    box_infrared = detection.box_infrared_xyxy
     return {
         "class": detection.class_name,
         "class_id": int(detection.class_id),
         "confidence": round(float(detection.confidence), _CONFIDENCE_DIGITS),
-        "box": [round(float(side), _BOX_DIGITS) for side in detection.box_xyxy],
+        "box": _rounded_box(detection.box_xyxy),
+        "box_infrared": None if box_infrared is None else _rounded_box(box_infrared),
         "track_id": None if track_id is None else int(track_id),
+        "predicted": bool(detection.is_predicted),
         "mask": None if mask is None else [int(run) for run in mask],
         "temperature_c": None if heat is None else _celsius_of(heat),
     }
+
+
+def _record_of_area(area: ClassArea) -> dict[str, object]:
+    return {
+        "class": area.class_name,
+        "share": round(float(area.share), _SHARE_DIGITS),
+        "mask": [int(run) for run in area.mask_rle],
+    }
+
+
+def _box_of(sides: Sequence[Any]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (float(side) for side in sides)
+    return left, top, right, bottom
+
+
+def _rounded_box(sides: Sequence[float]) -> list[float]:
+    return [round(float(side), _BOX_DIGITS) for side in sides]
 
 
 def _celsius_of(heat: Temperature) -> dict[str, float]:

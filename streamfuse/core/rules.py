@@ -19,7 +19,7 @@ from streamfuse.clock import NS_PER_S, Utc, utc_datetime
 from streamfuse.config.outputs import EventRule
 from streamfuse.frames import Detection, Event, EventPhase
 
-__all__ = ["RuleWatch", "counts", "in_zone"]
+__all__ = ["RuleWatch", "counts", "foot_of", "in_zone"]
 
 _BLIND_S: Final = 5.0
 """After so long without a picture (or ``gap_s``, if longer) what is seen is not taken for the same."""
@@ -145,13 +145,15 @@ def counts(rule: EventRule, detection: Detection, size_wh: tuple[int, int]) -> b
         return False
     if detection.confidence < rule.confidence:
         return False
-    if rule.zone is None:
-        return True
+    return rule.zone is None or in_zone(foot_of(detection, size_wh), rule.zone)
+
+
+def foot_of(detection: Detection, size_wh: tuple[int, int]) -> Point:
+    """Where an object stands: the middle of the lower edge of its box, as shares of the picture."""
     left, _, right, bottom = detection.box_xyxy
     width, height = size_wh
     # Boxes may reach beyond the picture; the object is then seen at its edge.
-    foot = min(max((left + right) / 2 / width, 0.0), 1.0), min(max(bottom / height, 0.0), 1.0)
-    return in_zone(foot, rule.zone)
+    return min(max((left + right) / 2 / width, 0.0), 1.0), min(max(bottom / height, 0.0), 1.0)
 
 
 def in_zone(point: Point, zone: Sequence[Point]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from streamfuse.core.steady import SteadyContrast
 from streamfuse.engine.backends.base import Backend, Precision
@@ -62,6 +63,9 @@ class FusionEngine:
         """Why this backend runs, with the failures of those tried before it."""
         self.weights = weights
         """The file that the network came from, where it came from one."""
+        self.on_device: tuple[Tensor | None, ...] = ()
+        """First planes of the images that :meth:`fuse_images` gave last, where they were computed; None for
+        those that passed unchanged, and for all on a backend other than torch. ``steady`` is not in them."""
 
     @classmethod
     def load(
@@ -171,6 +175,7 @@ class FusionEngine:
             MachineError: the device failed.
         """
         fused = [visible for visible, _ in pairs]
+        on_device: list[Tensor | None] = [None for _ in pairs]
         groups: defaultdict[ImageSpec, list[_Job]] = defaultdict(list)
         for index, (visible, infrared) in enumerate(pairs):
             if infrared is not None:
@@ -181,6 +186,10 @@ class FusionEngine:
             for job, plane in zip(jobs, self._fuse_group(_recipe(spec, mode), jobs), strict=True):
                 image = Image(spec, (plane, *job.visible.planes[1:]))
                 fused[job.index] = _stretched_alone(image) if mode is Mode.STEADY else image
+            if self._backend.last_result is not None:
+                for job, tensor in zip(jobs, self._backend.last_result, strict=True):
+                    on_device[job.index] = tensor
+        self.on_device = tuple(on_device)
         return fused
 
     def close(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from torch import Tensor
+
 from streamfuse.core.steady import Limits, SteadyContrast
 from streamfuse.engine.fusion import FusionEngine, Mode, Pair
 from streamfuse.frames import Image, ImageSpec
@@ -21,6 +23,7 @@ class VideoFusion:
         self._engine = engine
         self._mode = mode
         self._contrast = SteadyContrast()
+        self._given: list[tuple[Image, Tensor | None]] = []
 
     def warm_up(self, visible: ImageSpec, *, batch: int = 1) -> None:
         """Compile now what the first frames of this kind would otherwise wait for.
@@ -56,15 +59,36 @@ class VideoFusion:
         if len(times_ns) != len(pairs):
             raise ValueError(f"expected a time for each of {len(pairs)} pairs, got {len(times_ns)}")
         if self._mode is not Mode.STEADY:
-            return self._engine.fuse_images(pairs, self._mode)
-        return list(self._steadied(pairs, times_ns))
+            images = self._engine.fuse_images(pairs, self._mode)
+            self._given = list(zip(images, self._engine.on_device, strict=True))
+        else:
+            self._given = list(self._steadied(pairs, times_ns))
+        return [image for image, _ in self._given]
 
-    def _steadied(self, pairs: Sequence[Pair], times_ns: Sequence[int]) -> Iterator[Image]:
+    def rgb_on_device(self) -> list[Tensor | None]:
+        """What :meth:`fuse` gave last as HxWx3 uint8 RGB on the GPU; None for images not fused there."""
+        from streamfuse.engine.on_device import rgb_on_device  # noqa: PLC0415 - numba, needed for a GPU only
+
+        return [
+            rgb_on_device(image, first) if first is not None and first.is_cuda else None
+            for image, first in self._given
+        ]
+
+    def _steadied(
+        self, pairs: Sequence[Pair], times_ns: Sequence[int]
+    ) -> Iterator[tuple[Image, Tensor | None]]:
         from streamfuse.core.tone import stretched, survey  # noqa: PLC0415 - numba, for this mode only
+        from streamfuse.engine.on_device import stretched_on_device  # noqa: PLC0415 - the same
 
         images = self._engine.fuse_images(pairs, Mode.STREAM)
-        for image, (_, infrared), time_ns in zip(images, pairs, times_ns, strict=True):
+        firsts = self._engine.on_device
+        for image, first, (_, infrared), time_ns in zip(images, firsts, pairs, times_ns, strict=True):
             if infrared is None:
-                yield image
-            else:
-                yield stretched(image, self._contrast.limits(survey(image), time_ns))
+                yield image, None
+                continue
+            limits = self._contrast.limits(survey(image), time_ns)
+            on_gpu = first is not None and first.is_cuda
+            yield (
+                stretched(image, limits),
+                stretched_on_device(first, image.spec, limits) if first is not None and on_gpu else None,
+            )

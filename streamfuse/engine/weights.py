@@ -1,7 +1,7 @@
 """The weights store: files that are safe to load, each with a card that says what it is.
 
 At run time only safetensors files are read, and a file is used only if its sha256 is the one on the
-JSON card beside it. A published ``.pth`` is a pickle; :func:`import_published` converts it once.
+JSON card beside it. A published ``.pth`` is a pickle; :mod:`streamfuse.engine.importing` converts it once.
 
 A name is looked up in the user's store (``$XDG_DATA_HOME/streamfuse/weights``), then among the shipped
 files. ``default`` is the shipped default of the model; a path that ends in ``.safetensors`` is itself.
@@ -27,19 +27,21 @@ from torch import Tensor, nn
 
 from streamfuse.engine.weightscard import WeightsCard
 from streamfuse.errors import OutputError, UsageError, WeightsError
-from streamfuse.nets.published import KNOWN_FILES, from_published
 from streamfuse.nets.registry import build, network_names, network_spec, serves
 
 __all__ = [
     "WeightsFile",
     "card_path",
-    "import_published",
+    "check_numbers",
     "list_weights",
     "load_network",
+    "load_state",
+    "locate",
     "read_torch_file",
     "resolve",
     "shipped_dir",
     "user_dir",
+    "user_path",
     "verify",
     "write_atomically",
     "write_weights",
@@ -95,7 +97,9 @@ def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
             another architecture.
     """
     network_spec(model)
-    path = _locate(str(name_or_path), model)
+    if name_or_path == "default" and model not in _DEFAULTS:
+        raise WeightsError(f"no weights are shipped for {model!r}; name some or give a path")
+    path = locate(str(name_or_path), default=_DEFAULTS.get(model, ""))
     found = verify(path)
     architecture = found.card.architecture
     if architecture not in network_names():
@@ -106,6 +110,35 @@ def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
             f"set `model: {architecture}` or choose other weights"
         )
     return found
+
+
+def locate(name: str, *, default: str) -> Path:
+    """Path that a name, ``default`` or a path stands for; a path need not exist.
+
+    Args:
+        name: ``default``, a name of the store, or a path ending in ``.safetensors``.
+        default: name of the shipped file that ``default`` stands for.
+
+    Raises:
+        WeightsError: nothing has this name, or it is that of a pickle.
+    """
+    if Path(name).suffix.lower() in _PICKLES:
+        raise WeightsError(
+            f"{name} is a pickle, which can run code when loaded; import it first: "
+            f"streamfuse weights import {name} --as NAME"
+        )
+    if name.endswith(_SUFFIX):
+        return Path(name).expanduser()
+    if name == "default":
+        return shipped_dir() / f"{default}{_SUFFIX}"
+    known = _named_paths()
+    if name in known:
+        return known[name]
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise WeightsError(
+        f"no weights are called {name!r}, known are: default, {', '.join(sorted(known))}{hint}"
+    )
 
 
 def verify(path: Path) -> WeightsFile:
@@ -137,17 +170,11 @@ def load_network(weights: WeightsFile) -> nn.Module:
         WeightsError: the file is no longer that of its card, is no safetensors file, or does not fit the
             architecture on the card.
     """
-    content = _read(weights.path)
-    _check(content, weights.path, weights.card)
-    try:
-        state = load(content)
-    except SafetensorError as error:
-        raise WeightsError(f"{weights.path} is not a safetensors file: {error}") from error
+    state = load_state(weights)
     try:
         network = build(weights.card.architecture)
     except UsageError as error:
         raise WeightsError(f"{weights.path}: {error}") from error
-    _check_numbers(state, weights.path)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -156,38 +183,34 @@ def load_network(weights: WeightsFile) -> nn.Module:
     return network.eval()
 
 
-def import_published(path: Path, name: str) -> WeightsFile:
-    """Convert a published SeAFusion checkpoint into the user's store.
+def load_state(weights: WeightsFile) -> dict[str, Tensor]:
+    """The tensors of a weights file by name, on the CPU, of the dtypes in the file.
 
-    The file is unpickled with ``weights_only=True``: tensors and plain containers, no code. A name that
-    the user's store already has is replaced.
+    Raises:
+        WeightsError: the file is no longer that of its card, is no safetensors file, or holds infinities.
+    """
+    content = _read(weights.path)
+    _check(content, weights.path, weights.card)
+    try:
+        state = load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"{weights.path} is not a safetensors file: {error}") from error
+    check_numbers(state, weights.path)
+    return state
 
-    Args:
-        path: the ``.pth`` file, a plain state dict.
-        name: lower-case letters, digits, ``.``, ``_`` and ``-``; not ``default`` nor a shipped name.
+
+def user_path(name: str) -> Path:
+    """Where the user's store keeps weights of this name.
 
     Raises:
         UsageError: the name cannot be taken.
-        WeightsError: the file is unreadable or no such checkpoint.
-        OutputError: the store cannot be written.
     """
     if not _NAME.fullmatch(name) or name == "default" or (shipped_dir() / f"{name}{_SUFFIX}").exists():
         raise UsageError(
             f"weights cannot be called {name!r}: use lower-case letters, digits, '.', '_' and '-', "
             "and neither `default` nor the name of shipped weights"
         )
-    state = from_published(_published_state(path))
-    _check_numbers(state, path)
-    digest = hashlib.sha256(_read(path)).hexdigest()
-    return write_weights(
-        user_dir() / f"{name}{_SUFFIX}",
-        {key: tensor.float().contiguous() for key, tensor in state.items()},
-        architecture="grdb",
-        data="as published",
-        licence=KNOWN_FILES.get(digest, "unknown: ask the author of the file"),
-        made_by=f"streamfuse weights import {path.name} --as {name}",
-        source=f"{path.name}, sha256 {digest}",
-    )
+    return user_dir() / f"{name}{_SUFFIX}"
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], **card: object) -> WeightsFile:
@@ -243,29 +266,6 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _locate(name: str, model: str) -> Path:
-    """Path that a name, ``default`` or a path stands for."""
-    if Path(name).suffix.lower() in _PICKLES:
-        raise WeightsError(
-            f"{name} is a pickle, which can run code when loaded; import it first: "
-            f"streamfuse weights import {name} --as NAME"
-        )
-    if name.endswith(_SUFFIX):
-        return Path(name).expanduser()
-    if name == "default":
-        if model not in _DEFAULTS:
-            raise WeightsError(f"no weights are shipped for {model!r}; name some or give a path")
-        return shipped_dir() / f"{_DEFAULTS[model]}{_SUFFIX}"
-    known = _named_paths()
-    if name in known:
-        return known[name]
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise WeightsError(
-        f"no weights are called {name!r}, known are: default, {', '.join(sorted(known))}{hint}"
-    )
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -283,7 +283,7 @@ def _check(content: bytes, path: Path, card: WeightsCard) -> None:
         )
 
 
-def _check_numbers(state: Mapping[str, Tensor], path: Path) -> None:
+def check_numbers(state: Mapping[str, Tensor], path: Path) -> None:
     """Refuse weights with infinities or NaN: they make black pictures and no error."""
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
@@ -296,11 +296,3 @@ def _named_paths() -> dict[str, Path]:
     """Every file of the stores by name; the user's own win."""
     folders = (shipped_dir(), user_dir())
     return {path.stem: path for folder in folders for path in folder.glob(f"*{_SUFFIX}")}
-
-
-def _published_state(path: Path) -> dict[str, Tensor]:
-    """A plain state dict from a torch file, and nothing else."""
-    content = read_torch_file(path)
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise WeightsError(f"{path} is not a plain state dict of tensors; only such files can be imported")
-    return content

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from streamfuse.core.health import CameraHealth, CameraState
 from streamfuse.core.stats import Accounting, Histogram
 from streamfuse.errors import OutputError
-from streamfuse.frames import DropCause, PairState, StreamName
+from streamfuse.frames import Count, CountKind, DropCause, PairState, StreamName
 from streamfuse.io.closing import Closing
 from streamfuse.io.pages import Page, PageServer, Probe, probe_page
 
@@ -47,6 +47,8 @@ _TIMES_S: Final = (
 _SKEWS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5)
 """Upper bounds of the time between the frames of a pair."""
 
+_DIRECTIONS: Final = {CountKind.LINE: ("forward", "backward"), CountKind.ZONE: ("entered", "left")}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerNumbers:
@@ -66,6 +68,12 @@ class MetricsSnapshot:
     pairs: Mapping[PairState, int] = field(default_factory=dict)
     """Pairs made since the start, by state; a missing state counts as 0."""
     detections: int = 0
+    left_out: int = 0
+    """Objects beyond the ``most`` of their tasks."""
+    tracks: int = 0
+    """Objects that are followed at this moment."""
+    counts: Sequence[Count] = ()
+    """What the rules of the tasks have counted."""
     events: int = 0
     latency_ms: Histogram = field(default_factory=Histogram)
     """Capture to sinks."""
@@ -166,13 +174,13 @@ class _RunCollector(Collector):
         yield from _worker_families(now.workers)
         pairs = {(state.value,): now.pairs.get(state, 0) for state in PairState}
         yield _counter("streamfuse_pairs", "Pairs made, by state.", ["state"], pairs.items())
-        detections = CounterMetricFamily("streamfuse_detections", "Objects found.", value=now.detections)
+        yield from _object_families(now)
         events = CounterMetricFamily("streamfuse_events", "Events that have begun.", value=now.events)
         results = {(sink, result): n for sink, counts in now.sinks.items() for result, n in counts.items()}
         frames = _counter(
             "streamfuse_sink_frames", "Frames offered to a sink.", ["sink", "result"], results.items()
         )
-        yield from (detections, events, frames)
+        yield from (events, frames)
         yield _gauge("streamfuse_offset_seconds", "To be added to infrared times.", "what", now.offset_s)
         yield _gauge("streamfuse_queue_frames", "Frames that wait.", "queue", now.queues)
         yield _histogram(
@@ -203,6 +211,20 @@ def _stream_families(streams: Mapping[StreamName, Accounting]) -> Iterator[Metri
         "streamfuse_frames_dropped", "Frames dropped, by cause.", ["stream", "cause"], dropped.items()
     )
     yield _gauge("streamfuse_frames_in_flight", "Neither emitted nor dropped yet.", "stream", in_flight)
+
+
+def _object_families(now: MetricsSnapshot) -> Iterator[Metric]:
+    yield CounterMetricFamily("streamfuse_detections", "Objects found.", value=now.detections)
+    yield CounterMetricFamily("streamfuse_left_out", "Objects beyond `most`.", value=now.left_out)
+    yield GaugeMetricFamily("streamfuse_tracks", "Objects that are followed now.", value=now.tracks)
+    passed = {
+        (count.rule, direction): getattr(count, direction)
+        for count in now.counts
+        for direction in _DIRECTIONS[count.kind]
+    }
+    yield _counter("streamfuse_rule", "Counted by a rule.", ["rule", "direction"], passed.items())
+    inside = {count.rule: count.inside for count in now.counts if count.kind is CountKind.ZONE}
+    yield _gauge("streamfuse_rule_inside", "Objects in a zone now.", "rule", inside)
 
 
 def _camera_families(cameras: Mapping[StreamName, CameraHealth]) -> Iterator[Metric]:

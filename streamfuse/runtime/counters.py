@@ -22,11 +22,13 @@ __all__ = [
     "EVENTS",
     "FUSED",
     "LAST_FRAME_NS",
+    "LEFT_OUT",
     "OPENED",
     "PAIRED",
     "SINKS",
     "SINK_FAILED",
     "SINK_WRITTEN",
+    "TRACKS",
     "capture_dropped",
     "counters_of",
     "dropped",
@@ -43,6 +45,10 @@ PAIRED: Final = "paired"
 """Pairs made, whether they were fused or not: the next pair's id, also for an engine that was restarted."""
 FUSED: Final = "fused"
 DETECTIONS: Final = "detections"
+TRACKS: Final = "tracks"
+"""Objects that were followed: the id of the last track, and where an engine that was restarted goes on."""
+LEFT_OUT: Final = "left_out"
+"""Objects beyond the ``most`` of their tasks."""
 EVENTS: Final = "events"
 """Events that rules have seen begin."""
 SINK_WRITTEN: Final = "written"
@@ -92,7 +98,16 @@ def counters_of(role: str) -> tuple[str, ...]:
         return (CAPTURED, *camera, *map(capture_dropped, CAPTURE_CAUSES), *outbox_counters([ENGINE]))
     if role != ENGINE:
         return (SINK_WRITTEN, SINK_FAILED, *inlet_counters(Channel.FUSED))
-    names = [PAIRED, FUSED, DETECTIONS, EVENTS, *map(pairs, PairState), *outbox_counters(SINKS)]
+    names = [
+        PAIRED,
+        FUSED,
+        DETECTIONS,
+        TRACKS,
+        LEFT_OUT,
+        EVENTS,
+        *map(pairs, PairState),
+        *outbox_counters(SINKS),
+    ]
     for stream in StreamName:
         names += [emitted(stream), held(stream), *(dropped(stream, cause) for cause in DropCause)]
         names += inlet_counters(Channel(stream))

@@ -108,7 +108,9 @@ def _engine(config: PipelineConfig) -> str:
 def _tasks(config: PipelineConfig) -> str:
     looking = open_looking(config)
     assert looking is not None  # asked only where something is looked for
-    rules = f", {len(config.events)} rules" if config.events else ""
+    looking.close()
+    count = len(config.events) + (0 if config.tasks is None else len(config.tasks.rules))
+    rules = f", {count} rules" if count else ""
     return f"{len(looking.class_names)} kinds of objects{rules}"
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamfuse.core.clockfit import ClockReport, TimeSource
+from streamfuse.core.pair_record import count_of
 from streamfuse.core.stats import Histogram
+from streamfuse.frames import Count
 
 __all__ = ["Report"]
 
@@ -65,6 +67,18 @@ class Report:
         """What the engine last said it has taken of its device's memory; None when it says nothing."""
         found = [stats["device_memory_bytes"] for stats in self._all() if "device_memory_bytes" in stats]
         return int(found[-1]) if found else None
+
+    @property
+    def tracks(self) -> int:
+        """Objects that the engine followed when it last said so."""
+        found = [stats["tracks"] for stats in self._all() if "tracks" in stats]
+        return int(found[-1]) if found else 0
+
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        """What the rules of the tasks had counted when the engine last said so."""
+        found = [stats["counts"] for stats in self._all() if "counts" in stats]
+        return tuple(map(count_of, found[-1])) if found else ()
 
     def histogram(self, name: str) -> Histogram:
         """A histogram that workers send under ``name``, over all of them."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamfuse.core.health import CameraHealth, CameraState
+from streamfuse.core.pair_record import count_record
 from streamfuse.core.stats import Accounting, Histogram
-from streamfuse.frames import DropCause, PairState, StreamName
+from streamfuse.frames import Count, DropCause, PairState, StreamName
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.report import Report
 
@@ -51,6 +52,12 @@ class Summary:
     sinks: Mapping[str, SinkCounts]
     cameras: Mapping[StreamName, CameraHealth] = field(default_factory=dict)
     """The streams that come from live cameras."""
+    left_out: int = 0
+    """Objects beyond the ``most`` of their tasks."""
+    tracks: int = 0
+    """Objects that are followed at this moment."""
+    counts: tuple[Count, ...] = ()
+    """What the rules of the tasks have counted."""
     events: int = 0
     """How many have begun."""
     offset: Mapping[str, float | None] = field(default_factory=dict)
@@ -71,6 +78,9 @@ class Summary:
         return cls(
             fused=engine[c.FUSED],
             detections=engine[c.DETECTIONS],
+            left_out=engine[c.LEFT_OUT],
+            tracks=report.tracks,
+            counts=report.counts,
             events=engine[c.EVENTS],
             states={state: engine[c.pairs(state)] for state in PairState},
             streams={stream: _account(counters[stream], engine, stream) for stream in StreamName},
@@ -124,6 +134,8 @@ class Summary:
             "cameras": {stream.value: camera.as_dict() for stream, camera in self.cameras.items()},
             "offset": dict(self.offset),
             "detections": self.detections,
+            "left_out": self.left_out,
+            "counts": {count.rule: _numbers(count) for count in self.counts},
             "events": self.events,
             "recordings": list(self.recordings),
             "restarts": dict(self.restarts),
@@ -139,6 +151,10 @@ class Summary:
             "backend": self.backend,
             "device": self.device,
         }
+
+
+def _numbers(count: Count) -> dict[str, Any]:
+    return {key: value for key, value in count_record(count).items() if key not in {"rule", "points"}}
 
 
 def _account(capture: Mapping[str, int], engine: Mapping[str, int], stream: StreamName) -> Accounting:

@@ -157,7 +157,7 @@ def test_keys_do_what_the_help_says(make_show, look) -> None:
         page.keyboard.press("4")
         expect(page.locator("[value=side]")).to_be_checked()
         page.keyboard.press("t")
-        expect(page.locator("[name=tracks]")).to_be_checked()
+        expect(page.locator("[name=tracks]")).not_to_be_checked()
         page.keyboard.press("p")
         expect(page.locator("[name=palette]")).not_to_have_value("white-hot")
         page.keyboard.press("Space")

@@ -153,10 +153,12 @@ def test_a_device_link_keeps_its_name(folder: Path) -> None:
         ("fusion.weights=''", 'fusion.weights: expected text that is not empty, got ""'),
         ("tasks.detct.weights=a.pt", 'tasks.detct.weights: unknown key "detct"; did you mean "detect"?'),
         (
-            "tasks.detect.weights=default",
-            'tasks.detect.weights: expected a path that ends in .pt, got "default"; not in this version',
+            "tasks.detect.weights=models/a.onnx",
+            (
+                "tasks.detect.weights: expected default, the name of weights, or a path that ends in .pt or "
+                '.safetensors, got "models/a.onnx"'
+            ),
         ),
-        ("tasks.detect.track=true", "tasks.detect.track: expected false, got true; not in this version"),
         ("tasks.segment.confidence=2", "tasks.segment.confidence: expected at most 1, got 2"),
         (
             "record.retention.max_bytes=20 apples",

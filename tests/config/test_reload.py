@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -146,6 +147,52 @@ def test_rules_need_something_that_is_looked_for() -> None:
     plan = plan_reload(old, config())
     assert plan.config == old
     assert {refusal.key for refusal in plan.refused} == {"tasks", "events"}
+
+
+GATE = {"name": "gate", "line": [[0.5, 0.0], [0.5, 1.0]]}
+
+
+def tracking(
+    *, rules: Sequence[dict[str, Any]] = (), more_confidence: float = 0.25, **detect: Any
+) -> dict[str, Any]:
+    """A tasks block that tracks, counts, and has a further network."""
+    return {
+        "detect": {"weights": "/w/yolo.pt", "track": True, **detect},
+        "more": [{"kind": "segment", "weights": "/w/seg.pt", "confidence": more_confidence}],
+        "rules": rules,
+    }
+
+
+@pytest.mark.parametrize(
+    ("new", "key"),
+    [
+        (tracking(rules=[GATE]), "tasks.rules"),
+        (tracking(more_confidence=0.4), "tasks.more"),
+        (tracking(confidence=0.4), "tasks.detect.confidence"),
+    ],
+)
+def test_the_engine_takes_over_rules_and_every_confidence(new: dict[str, Any], key: str) -> None:
+    """Lines and zones are read anew, and so are the scores of further networks."""
+    plan = plan_reload(config(tasks=tracking()), config(tasks=new))
+    assert (plan.applied, plan.refused, plan.told, plan.replaced) == ((key,), (), {"engine"}, frozenset())
+    assert plan.config == config(tasks=new)
+
+
+def test_further_networks_stay_the_same() -> None:
+    """Of `more` only the scores can change."""
+    old, new = tracking(), tracking(more_confidence=0.4)
+    new["more"][0]["weights"] = "/w/other.pt"
+    plan = plan_reload(config(tasks=old), config(tasks=new))
+    assert plan.config == config(tasks=old)
+    assert [refusal.key for refusal in plan.refused] == ["tasks.more"]
+
+
+def test_rules_need_objects_that_are_tracked() -> None:
+    """Tracking cannot be switched on, so rules that come with it are refused too."""
+    old = config(tasks=tracking(track=False))
+    plan = plan_reload(old, config(tasks=tracking(rules=[GATE])))
+    assert plan.config == old
+    assert {refusal.key for refusal in plan.refused} == {"tasks.detect.track", "tasks.rules"}
 
 
 def test_no_value_is_told() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from streamfuse.core.masks import decode_mask, encode_mask
+from streamfuse.core.masks import decode_mask, decode_window, encode_mask
 
 
 @given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
@@ -21,6 +21,20 @@ def test_a_mask_comes_back(mask: np.ndarray) -> None:
     assert all(run > 0 for run in runs[1:])
     assert (runs[0] == 0) == bool(mask[0, 0])
     assert all(type(run) is int for run in runs), "plain numbers, as JSON wants them"
+
+
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
+def test_a_window_is_the_part_of_the_mask_with_the_object(mask: np.ndarray) -> None:
+    """Put back in its place it is the whole mask, and each of its four sides touches the object."""
+    window, (left, top) = decode_window(encode_mask(mask), mask.shape[::-1])
+    height, width = window.shape
+    whole = np.zeros_like(mask)
+    whole[top : top + height, left : left + width] = window
+    np.testing.assert_array_equal(whole, mask)
+    if mask.any():
+        assert all(side.any() for side in (window[0], window[-1], window[:, 0], window[:, -1]))
+    else:
+        assert window.size == 0
 
 
 @pytest.mark.parametrize(

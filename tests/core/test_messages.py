@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,18 @@ from hypothesis import strategies as st
 from streamfuse.clock import NS_PER_MS, UtcLabel
 from streamfuse.config.pipeline import load_pipeline
 from streamfuse.core.messages import MESSAGE_SCHEMA, Changes, Kind, Newsroom, status_message
-from streamfuse.frames import Detection, Event, EventPhase, FusedFrame, Image, PairState, Temperature
+from streamfuse.frames import (
+    ClassArea,
+    Count,
+    CountKind,
+    Detection,
+    Event,
+    EventPhase,
+    FusedFrame,
+    Image,
+    PairState,
+    Temperature,
+)
 
 LABEL = UtcLabel(monotonic_ns=0, utc_ns=1_700_000_000_000_000_000)
 SCHEMA = json.loads((resources.files("streamfuse") / "schema" / "message.schema.json").read_text("utf-8"))
@@ -88,6 +100,41 @@ def test_a_pair_message_tells_of_the_whole_pair() -> None:
     assert (detection["class"], detection["mask"]) == ("piéton", [0, 2, 6])
     assert detection["temperature_c"]["max"] == 36.6
     assert [each["id"] for each in said["events"]] == ["e"]
+
+
+def test_a_pair_message_tells_what_was_counted_and_where_classes_are() -> None:
+    """Counts of lines and zones and areas; an event message has the counts, too, but no areas."""
+    frame = replace(
+        fused(event("e", BEGUN)),
+        counts=(
+            Count(rule="gate", kind=CountKind.LINE, points=((0, 0.5), (1, 0.5)), forward=2),
+            Count(rule="yard", kind=CountKind.ZONE, points=((0, 0), (1, 0), (1, 1)), inside=1, entered=1),
+        ),
+        areas=(ClassArea(class_name="car", share=0.25, mask_rle=(6, 2)),),
+    )
+    told, pair = (plain(message.body) for message in newsroom(Kind.PAIR, Kind.EVENT).of(frame))
+    assert [(each["rule"], each["kind"]) for each in pair["counts"]] == [("gate", "line"), ("yard", "zone")]
+    assert pair["counts"][0]["forward"] == 2
+    assert pair["areas"] == [{"class": "car", "share": 0.25, "mask": [6, 2]}]
+    assert (told["counts"], "areas" in told) == (pair["counts"], False)
+
+
+def test_polygons_come_only_where_they_are_asked_for() -> None:
+    """With an outline each object has its polygons, null without a mask; without one there is no such key."""
+    asked = []
+
+    def outline(runs: Sequence[int], size_wh: tuple[int, int]) -> list[list[tuple[float, float]]]:
+        asked.append((runs, size_wh))
+        return [[(0, 0), (2, 0), (2, 1)]]
+
+    bare = Detection(box_xyxy=(0, 0, 2, 2), class_id=0, class_name="person", confidence=0.5)
+    frame = fused(detections=[bare, replace(bare, mask_rle=(0, 2, 6))])
+    room = Newsroom("gate", utc=LABEL, kinds={Kind.PAIR}, outline=outline)
+    without, with_mask = plain(room.of(frame)[0].body)["detections"]
+    assert without["polygons"] is None
+    assert with_mask["polygons"] == [[[0, 0], [2, 0], [2, 1]]]
+    assert asked == [((0, 2, 6), (4, 2))]
+    assert all("polygons" not in each for each in plain(newsroom(Kind.PAIR).of(frame)[0].body)["detections"])
 
 
 def test_messages_of_a_kind_are_numbered() -> None:

@@ -13,8 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcLabel
-from streamfuse.core.pair_record import PAIR_SCHEMA, detection_of, event_of, pair_record
-from streamfuse.frames import Detection, Event, EventPhase, FusedFrame, Image, PairState, Temperature
+from streamfuse.core.pair_record import (
+    PAIR_SCHEMA,
+    area_of,
+    count_of,
+    detection_of,
+    event_of,
+    pair_record,
+)
+from streamfuse.frames import (
+    ClassArea,
+    Count,
+    CountKind,
+    Detection,
+    Event,
+    EventPhase,
+    FusedFrame,
+    Image,
+    PairState,
+    Temperature,
+)
 
 UTC_NS = int(datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC).timestamp()) * NS_PER_S
 LABEL = UtcLabel(monotonic_ns=5 * NS_PER_S, utc_ns=UTC_NS)
@@ -39,15 +57,17 @@ def fused(
     )
 
 
-sides = st.tuples(*[st.floats(-1e4, 1e4)] * 4)
+boxes = st.tuples(*[st.floats(-1e4, 1e4)] * 4).map(
+    lambda sides: (min(sides[::2]), min(sides[1::2]), max(sides[::2]), max(sides[1::2]))
+)
 temperatures = st.lists(st.floats(-273, 2000), min_size=3, max_size=3).map(
     lambda values: Temperature(**dict(zip(("min_c", "mean_c", "max_c"), sorted(values), strict=True)))
 )
 detections = st.builds(
-    lambda sides, **rest: Detection(
-        box_xyxy=(min(sides[::2]), min(sides[1::2]), max(sides[::2]), max(sides[1::2])), **rest
-    ),
-    sides=sides,
+    Detection,
+    box_xyxy=boxes,
+    box_infrared_xyxy=st.none() | boxes,
+    is_predicted=st.booleans(),
     class_id=st.integers(0, 999),
     class_name=st.text(),
     confidence=st.floats(0, 1),
@@ -77,12 +97,16 @@ def test_a_matched_frame_gives_every_key() -> None:
                 "class_id": 2,
                 "confidence": 0.8765,
                 "box": [1.23, 2.0, 3.46, 4.0],
+                "box_infrared": None,
                 "track_id": None,
+                "predicted": False,
                 "mask": None,
                 "temperature_c": None,
             }
         ],
         "events": [],
+        "counts": [],
+        "areas": [],
     }
 
 
@@ -149,6 +173,59 @@ def test_an_event_is_read_back_as_it_was_written() -> None:
         event_of({key: value for key, value in entry.items() if key != "phase"})
 
 
+def test_an_older_record_has_neither_infrared_box_nor_prediction() -> None:
+    """The detections of recordings made before these keys are read as they were meant."""
+    car = Detection(
+        box_xyxy=(0, 0, 2, 2),
+        box_infrared_xyxy=(0, 0, 1, 1),
+        is_predicted=True,
+        class_id=2,
+        class_name="car",
+        confidence=0.5,
+    )
+    (entry,) = json.loads(json.dumps(pair_record(fused(car), LABEL)))["detections"]
+    assert detection_of(entry) == car
+    del entry["box_infrared"], entry["predicted"]
+    assert detection_of(entry) == dataclasses.replace(car, box_infrared_xyxy=None, is_predicted=False)
+
+
+LINE = Count(rule="gate", kind=CountKind.LINE, points=((0.25, 0.5), (0.75, 0.5)), forward=3, backward=1)
+ZONE = Count(
+    rule="yard",
+    kind=CountKind.ZONE,
+    points=((0, 0), (1, 0), (1, 1)),
+    inside=2,
+    entered=9,
+    left=7,
+    longest_s=4.5,
+)
+
+
+@pytest.mark.parametrize("count", [LINE, ZONE])
+def test_a_count_is_read_back_as_it_was_written(count: Count) -> None:
+    """A line tells its crossings, a zone who is and was there, and neither what it does not count."""
+    record = pair_record(dataclasses.replace(fused(), counts=(count,)), LABEL)
+    (entry,) = json.loads(json.dumps(record))["counts"]
+    assert count_of(entry) == count
+    assert ("forward" in entry, "inside" in entry) == (count is LINE, count is ZONE)
+    for key in entry:
+        with pytest.raises(ValueError, match=f"'{key}'"):
+            count_of({name: value for name, value in entry.items() if name != key})
+
+
+def test_an_area_is_read_back_as_it_was_written() -> None:
+    """Class, share and mask survive the way through JSON."""
+    area = ClassArea(class_name="car", share=0.25, mask_rle=(6, 2))
+    record = pair_record(dataclasses.replace(fused(), areas=(area,)), LABEL)
+    (entry,) = json.loads(json.dumps(record))["areas"]
+    assert entry == {"class": "car", "share": 0.25, "mask": [6, 2]}
+    assert area_of(entry) == area
+    with pytest.raises(ValueError, match="'mask'"):
+        area_of({"class": "car", "share": 0.25})
+    with pytest.raises(ValueError, match=r"within 0\.\.1"):
+        area_of(entry | {"share": 2})
+
+
 @given(detections)
 def test_a_detection_survives_the_way_through_json(detection: Detection) -> None:
     """Read back, a detection equals the one written but for the rounding; written again, nothing changes."""
@@ -156,6 +233,9 @@ def test_a_detection_survives_the_way_through_json(detection: Detection) -> None
     back = detection_of(written)
     assert (back.class_id, back.class_name) == (detection.class_id, detection.class_name)
     assert (back.track_id, back.mask_rle) == (detection.track_id, detection.mask_rle)
+    assert back.is_predicted is detection.is_predicted
+    if detection.box_infrared_xyxy is not None:
+        assert back.box_infrared_xyxy == pytest.approx(detection.box_infrared_xyxy, abs=0.5001e-2)
     assert back.confidence == pytest.approx(detection.confidence, abs=0.5001e-4)
     assert back.box_xyxy == pytest.approx(detection.box_xyxy, abs=0.5001e-2)
     assert json.loads(json.dumps(pair_record(fused(back), LABEL)))["detections"][0] == written

@@ -15,7 +15,7 @@ from streamfuse.core.clockfit import ClockReport, TimeSource
 from streamfuse.core.health import CameraHealth, CameraState
 from streamfuse.core.stats import Accounting, Histogram
 from streamfuse.errors import OutputError
-from streamfuse.frames import DropCause, PairState, StreamName
+from streamfuse.frames import Count, CountKind, DropCause, PairState, StreamName
 from streamfuse.io.metrics import MetricsServer, MetricsSnapshot, WorkerNumbers
 
 
@@ -34,6 +34,12 @@ SNAPSHOT = MetricsSnapshot(
     },
     pairs={PairState.MATCHED: 80, PairState.HELD: 10},
     detections=12,
+    left_out=4,
+    tracks=3,
+    counts=(
+        Count(rule="gate", kind=CountKind.LINE, forward=5, backward=2),
+        Count(rule="yard", kind=CountKind.ZONE, inside=1, entered=7, left=6),
+    ),
     events=2,
     latency_ms=histogram(20.0, 20.0, 40.0, 9000.0),
     skew_ms=histogram(1.0),
@@ -92,6 +98,13 @@ def test_a_scrape_tells_the_snapshot() -> None:
     assert sample(got, "streamfuse_frames_in_flight", stream="visible") == 3
     assert sample(got, "streamfuse_pairs_total", state="held") == 10
     assert sample(got, "streamfuse_detections_total") == 12
+    assert sample(got, "streamfuse_left_out_total") == 4
+    assert sample(got, "streamfuse_tracks") == 3
+    assert sample(got, "streamfuse_rule_total", rule="gate", direction="forward") == 5
+    assert sample(got, "streamfuse_rule_total", rule="gate", direction="backward") == 2
+    assert sample(got, "streamfuse_rule_total", rule="yard", direction="left") == 6
+    assert sample(got, "streamfuse_rule_inside", rule="yard") == 1
+    assert ("streamfuse_rule_inside", frozenset({("rule", "gate")})) not in got, "nobody is in a line"
     assert sample(got, "streamfuse_events_total") == 2
     assert sample(got, "streamfuse_fps") == 29.5
     assert sample(got, "streamfuse_offset_seconds", what="estimate") == -0.04

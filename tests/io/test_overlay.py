@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from streamfuse.core.masks import encode_mask
+from streamfuse.core.trails import Trail
 from streamfuse.errors import OutputError
-from streamfuse.frames import Detection, Temperature
+from streamfuse.frames import ClassArea, Count, CountKind, Detection, Temperature
 from streamfuse.io.overlay import draw_overlay, encode_jpeg
 
 GRAY = np.full((240, 320, 3), 100, np.uint8)
@@ -25,7 +26,7 @@ def test_the_picture_given_is_left_alone() -> None:
     """Drawing makes a new picture, even of read-only memory; with nothing to draw it is a plain copy."""
     picture = GRAY.copy()
     picture.flags.writeable = False
-    assert (draw_overlay(picture, [_car()], "hello") != GRAY).any()
+    assert (draw_overlay(picture, [_car()]) != GRAY).any()
     plain = draw_overlay(picture, [])
     np.testing.assert_array_equal(plain, GRAY)
     assert not np.shares_memory(plain, picture)
@@ -55,7 +56,8 @@ def test_a_mask_tints_its_pixels() -> None:
     drawn = draw_overlay(GRAY, [_car(mask_rle=encode_mask(mask))])
     inside = drawn[120, 140].astype(int)
     assert (inside != 100).any()
-    np.testing.assert_array_equal(drawn[110:130, 120:160].reshape(-1, 3), np.tile(inside, (800, 1)))
+    np.testing.assert_array_equal(drawn[111:129, 121:159].reshape(-1, 3), np.tile(inside, (684, 1)))
+    assert (drawn[110, 120:160] == (0, 158, 115)).all(), "its edge has the colour itself"
     np.testing.assert_array_equal(drawn[100, 140], [100, 100, 100])
 
 
@@ -81,16 +83,90 @@ def test_boxes_at_and_beyond_the_edges_are_drawn_without_harm(size_hw: tuple[int
         (width - 1.0, height - 1.0, width + 9.0, height + 9.0),
         (0.0, 0.0, 0.0, 0.0),
     ]
-    drawn = draw_overlay(picture, [_car(box_xyxy=box) for box in boxes], "pair 12: matched")
+    drawn = draw_overlay(picture, [_car(box_xyxy=box) for box in boxes])
     assert drawn.shape == picture.shape
     assert drawn.any()
 
 
-def test_a_caption_stands_at_the_top_left() -> None:
-    """The caption is on a white plate in the corner."""
-    drawn = draw_overlay(GRAY, [], "held 120 ms")
-    assert (drawn[1, 1] == 255).all()
-    assert not (drawn[40:] != GRAY[40:]).any()
+def test_a_predicted_box_is_dashed() -> None:
+    """Half of its edges are there, all of them of a box that was seen."""
+    solid, dashed = (draw_overlay(GRAY, [_car(is_predicted=predicted)]) for predicted in (False, True))
+    shares = [(drawn[100:160, 100] == (0, 158, 115)).all(axis=1).mean() for drawn in (solid, dashed)]
+    assert shares[0] == 1
+    assert 0.3 < shares[1] < 0.7
+
+
+@pytest.mark.parametrize("brightness", [0, 100, 255])
+def test_lines_are_seen_on_any_ground(brightness: int) -> None:
+    """At night and on smoke boxes, lines and zones have something much brighter or darker than the ground."""
+    ground = np.full((240, 320, 3), brightness, np.uint8)
+    for drawn in (
+        draw_overlay(ground, [_car()]),
+        draw_overlay(ground, [], counts=[GATE]),
+        draw_overlay(ground, [], counts=[YARD]),
+    ):
+        assert np.abs(drawn.astype(int) - brightness).max() > 110
+
+
+GATE = Count(rule="gate", kind=CountKind.LINE, points=((0.1, 0.5), (0.9, 0.5)), forward=12, backward=9)
+YARD = Count(
+    rule="yard", kind=CountKind.ZONE, points=((0.5, 0.5), (0.9, 0.5), (0.9, 0.9)), inside=2, longest_s=4.4
+)
+
+
+def test_a_line_is_drawn_where_it_is_with_its_count() -> None:
+    """White from end to end, an arrow on its right, which is forward, and a label that changes with it."""
+    drawn = draw_overlay(GRAY, [], counts=[GATE])
+    assert (drawn[120, 40:280] > 220).all()
+    changed = (drawn != GRAY).any(axis=(1, 2))
+    assert changed[120:126].all(), "the arrow points down: to the right of who goes to the right"
+    assert (draw_overlay(GRAY, [], counts=[replace(GATE, forward=13)]) != drawn).any()
+
+
+def test_a_zone_is_tinted_within_its_outline() -> None:
+    """A little brighter inside, as before outside; what it counts stands beside it."""
+    drawn = draw_overlay(GRAY, [], counts=[YARD])
+    assert (drawn[150, 250] > 105).all()
+    assert (drawn[150, 250] < 140).all()
+    np.testing.assert_array_equal(drawn[200:, :150], GRAY[200:, :150])
+    assert (draw_overlay(GRAY, [], counts=[replace(YARD, inside=0)]) != drawn).any()
+
+
+def test_a_count_without_a_place_draws_nothing() -> None:
+    """Older recordings and other writers may not say where a rule counts."""
+    np.testing.assert_array_equal(draw_overlay(GRAY, [], counts=[replace(GATE, points=())]), GRAY)
+
+
+def test_an_area_is_tinted() -> None:
+    """The pixels of a class change, others do not."""
+    mask = np.zeros((240, 320), bool)
+    mask[100:140, 50:90] = True
+    area = ClassArea(class_name="curve", share=mask.mean(), mask_rle=encode_mask(mask))
+    drawn = draw_overlay(GRAY, [], areas=[area])
+    np.testing.assert_array_equal((drawn != GRAY).any(axis=2), mask)
+
+
+def test_a_trail_goes_the_way_of_its_track() -> None:
+    """From point to point in the colour of the class."""
+    trail = Trail(class_id=2, points=((20, 200), (60, 200), (60, 100)))
+    drawn = draw_overlay(GRAY, [], trails=[trail])
+    for x, y in ((30, 200), (60, 150)):
+        assert np.abs(drawn[y, x].astype(int) - (0, 158, 115)).max() < 30
+
+
+def test_labels_do_not_lie_on_each_other() -> None:
+    """Three objects at one place: the boxes hide each other, the plates of the labels do not."""
+    drawn = draw_overlay(GRAY, [_car(class_id=number) for number in (0, 3, 6)])
+    for color in ((230, 159, 0), (240, 228, 66), (204, 121, 167)):
+        assert (drawn == color).all(axis=2).sum() > 250
+
+
+def test_ten_thousand_objects_are_drawn() -> None:
+    """Only the surest of them have labels, so it takes a second and not an hour."""
+    places = np.random.default_rng(3).uniform(0, 200, (10_000, 2))
+    crowd = [_car(box_xyxy=(x, y, x + 20, y + 20), confidence=0.3) for x, y in places]
+    drawn = draw_overlay(GRAY, [*crowd, _car(class_id=3, confidence=0.9)])
+    assert (drawn == (240, 228, 66)).all(axis=2).sum() > 300
 
 
 def test_a_jpeg_holds_the_colours() -> None:

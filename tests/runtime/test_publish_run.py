@@ -23,10 +23,10 @@ SCHEMA = json.loads((resources.files("streamfuse") / "schema" / "message.schema.
 @pytest.fixture(scope="module")
 def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real YOLOv8n weights with random values: they find something everywhere at confidence 0."""
-    from streamfuse.engine.tasks import _yolo  # noqa: PLC0415 - loads Ultralytics the way we do, offline
+    from streamfuse.engine.tasks.library import ultralytics  # noqa: PLC0415 - quietly, as we load it
 
     path = tmp_path_factory.mktemp("weights") / "random.pt"
-    _yolo()("yolov8n.yaml").save(path)
+    ultralytics().YOLO("yolov8n.yaml").save(path)
     return path
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from streamfuse.engine.backends.graph import Recipe
 
@@ -45,6 +46,10 @@ class Backend(Protocol):
     @property
     def memory_bytes(self) -> int | None:
         """Taken of the device's own memory at this moment; None where it is the host's."""
+
+    @property
+    def last_result(self) -> Tensor | None:
+        """What :meth:`run` gave last, where it was computed, as a torch tensor; None if there is none."""
 
     def warm_up(self, recipe: Recipe, batch: int, size_wh: tuple[int, int]) -> None:
         """Do now what the first call of this shape would otherwise do.

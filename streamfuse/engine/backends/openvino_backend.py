@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import sys
 import warnings
 from typing import Any
 
@@ -15,13 +14,8 @@ from torch import nn
 
 from streamfuse.engine.backends.base import Precision, cpu_computes_bfloat16
 from streamfuse.engine.backends.graph import Recipe, blank_inputs, build_graph
+from streamfuse.engine.backends.openvino_quiet import openvino
 from streamfuse.errors import MachineError, UsageError
-
-# Nothing leaves the machine: when it is imported, OpenVINO reports to a server through this package, and
-# falls back to a silent stand-in where the package cannot be imported. There is no setting for it.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: "not importable"
-
-import openvino  # noqa: E402 - after the line above
 
 __all__ = ["OpenVinoBackend"]
 
@@ -49,6 +43,7 @@ class OpenVinoBackend:
     name = "openvino"
     useful_batch = 1
     memory_bytes = None
+    last_result = None
 
     def __init__(self, network: nn.Module, *, precision: Precision | None = None) -> None:
         if precision is None:

@@ -50,6 +50,8 @@ class TorchBackend:
         self.precision = precision or _best_precision(device)
         self._network = copy.deepcopy(network)
         self._graphs: dict[Recipe, nn.Module] = {}
+        self.last_result: torch.Tensor | None = None
+        """What :meth:`run` gave last, on the device; None before, after it failed and after :meth:`close`."""
 
     @property
     def memory_bytes(self) -> int | None:
@@ -64,12 +66,14 @@ class TorchBackend:
     def run(self, recipe: Recipe, *arrays: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Fuse one batch."""
         graph = self._graph(recipe)
+        self.last_result = None
         try:
             # TF32 would cost the reference recipe its float32.
             with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
                 # torch.tensor copies: the arrays may be read-only views, which from_numpy warns of.
                 fused = graph(*(torch.tensor(array, device=self._device) for array in arrays))
                 result: npt.NDArray[np.uint8] = fused.cpu().numpy()
+                self.last_result = fused
         except RuntimeError as error:
             shape = "x".join(map(str, arrays[0].shape))
             raise MachineError(f"{self.device} failed to fuse a batch of {shape}: {error}") from error
@@ -78,6 +82,7 @@ class TorchBackend:
     def close(self) -> None:
         """Free the networks."""
         self._graphs.clear()
+        self.last_result = None
 
     def _graph(self, recipe: Recipe) -> nn.Module:
         if recipe not in self._graphs:

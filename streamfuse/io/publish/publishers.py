@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from streamfuse.clock import Utc
 from streamfuse.config.outputs import JsonlSink, MqttSink, PublishSink, WebhookSink, ZeromqSink
+from streamfuse.core.masks import decode_window
 from streamfuse.core.messages import Kind, Message, Newsroom
 from streamfuse.errors import MachineError
 from streamfuse.frames import FusedFrame
@@ -20,6 +21,7 @@ from streamfuse.io.publish.webhook import WebhookCarrier
 from streamfuse.io.publish.zeromq import ZeromqPublisher, load_keys
 
 if TYPE_CHECKING:
+    from streamfuse.geometry.outlines import Polygon
     from streamfuse.io.publish.mqtt import MqttCarrier
 
 __all__ = ["Publishers", "check_publisher", "open_publisher"]
@@ -29,6 +31,9 @@ _KINDS: Final = {
     "events": frozenset({Kind.EVENT}),
     "all": frozenset({Kind.PAIR, Kind.EVENT}),
 }
+
+_Way = tuple[frozenset[Kind], Publisher]
+"""What a publisher wants to hear of, and the publisher."""
 
 
 def open_publisher(sink: PublishSink, *, pipeline: str) -> Publisher:
@@ -66,39 +71,45 @@ class Publishers(Closing):
     """
 
     def __init__(self, sinks: Sequence[PublishSink], *, pipeline: str, utc: Utc) -> None:
-        wanted = {kind for sink in sinks for kind in _KINDS[sink.what]}
-        self._newsroom = Newsroom(pipeline, utc=utc, kinds=wanted)
+        self._rooms = []
         with ExitStack() as stack:
-            self._ways = [
-                (_KINDS[sink.what], stack.enter_context(open_publisher(sink, pipeline=pipeline)))
-                for sink in sinks
-            ]
+            for outline in (None, _outline):  # messages with polygons are made only for those who want them
+                ways = [
+                    (_KINDS[sink.what], stack.enter_context(open_publisher(sink, pipeline=pipeline)))
+                    for sink in sinks
+                    if sink.polygons is (outline is not None)
+                ]
+                if ways:
+                    kinds = frozenset[Kind]().union(*(wanted for wanted, _ in ways))
+                    room = Newsroom(pipeline, utc=utc, kinds=kinds, outline=outline)
+                    self._rooms.append((room, ways))
             self._open = stack.pop_all()
+        self._publishers = [publisher for _, ways in self._rooms for _, publisher in ways]
 
     @property
     def lost(self) -> int:
         """Messages so far that somebody did not get who should have."""
-        return sum(publisher.standing.lost for _, publisher in self._ways)
+        return sum(publisher.standing.lost for publisher in self._publishers)
 
     def publish(self, frame: FusedFrame) -> None:
         """Send the messages of the next frame."""
-        for message in self._newsroom.of(frame):
-            self._send(message)
+        for room, ways in self._rooms:
+            _send(room.of(frame), ways)
 
     def turn(self) -> list[News]:
         """Do what is due between frames; returns what people should know."""
-        for _, publisher in self._ways:
+        for publisher in self._publishers:
             publisher.turn()
         return self._news()
 
     def finish(self) -> list[News]:
         """Say good-bye and close; returns what people should know. The stream has ended."""
-        for message in self._newsroom.farewell():
-            self._send(message)
-        for _, publisher in self._ways:  # all at once, then one after the other is waited for
+        for room, ways in self._rooms:
+            _send(room.farewell(), ways)
+        for publisher in self._publishers:  # all at once, then one after the other is waited for
             publisher.end()
         self.close()
-        for _, publisher in self._ways:
+        for publisher in self._publishers:
             publisher.standing.finish()
         return self._news()
 
@@ -106,13 +117,22 @@ class Publishers(Closing):
         """Close all publishers; may be called twice."""
         self._open.close()
 
-    def _send(self, message: Message) -> None:
-        for kinds, publisher in self._ways:
+    def _news(self) -> list[News]:
+        return [news for publisher in self._publishers for news in publisher.standing.take_news()]
+
+
+def _send(messages: Sequence[Message], ways: Sequence[_Way]) -> None:
+    for message in messages:
+        for kinds, publisher in ways:
             if message.kind in kinds:
                 publisher.publish(message)
 
-    def _news(self) -> list[News]:
-        return [news for _, publisher in self._ways for news in publisher.standing.take_news()]
+
+def _outline(runs: Sequence[int], size_wh: tuple[int, int]) -> tuple[Polygon, ...]:
+    from streamfuse.geometry.outlines import outlines  # noqa: PLC0415 - loads OpenCV, which few need
+
+    window, corner_xy = decode_window(runs, size_wh)
+    return outlines(window, offset_xy=corner_xy)
 
 
 def check_publisher(sink: PublishSink) -> None:

@@ -56,14 +56,15 @@ def look_jpeg(frame: FusedFrame, look: Look, *, overlay: bool, quality: int) -> 
     Args:
         frame: with 8-bit images.
         look: which of its images.
-        overlay: whether boxes and masks are drawn into it; all three images have their geometry.
+        overlay: whether what was found and counted is drawn into it; all three images have their geometry.
         quality: 1 (small) to 100 (exact but for rounding).
     """
     image = image_of(frame, look)
     if image is None:
         return None
     if overlay:
-        image = Image.from_rgb(draw_overlay(image_to_rgb(image), frame.detections))
+        picture = draw_overlay(image_to_rgb(image), frame.detections, counts=frame.counts, areas=frame.areas)
+        image = Image.from_rgb(picture)
     return jpeg_of(image, quality)
 
 

@@ -8,13 +8,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from streamfuse.config.training import TrainConfig
+from streamfuse.engine.tasks.semantic import ARCHITECTURE
 from streamfuse.engine.weights import WeightsFile, resolve, write_weights
 from streamfuse.jobs.training.plan import Kind, plan_of
 
-__all__ = ["SEGMENTATION_ARCHITECTURE", "write_results"]
-
-SEGMENTATION_ARCHITECTURE = "banet"
-"""What the card of a segmentation network calls it."""
+__all__ = ["write_results"]
 
 
 def write_results(
@@ -46,12 +44,13 @@ def write_results(
         made[kind] = write_weights(
             out_dir / f"{config.name}{'' if of_fusion else '-segmentation'}.safetensors",
             _state(network),
-            architecture=config.model if of_fusion else SEGMENTATION_ARCHITECTURE,
+            architecture=config.model if of_fusion else ARCHITECTURE,
             data=data if of_fusion else f"{data}; classes {_classes(config)}",
             licence=config.licence,
             made_by=made_by,
             source=_fusion_source(config) if of_fusion else _segmentation_source(config),
             metrics=metrics,
+            classes=() if of_fusion or config.semantic is None else config.semantic.classes,
         )
     return made
 

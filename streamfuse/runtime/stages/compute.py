@@ -10,7 +10,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,12 +19,16 @@ from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.config.rig import load_rig
 from streamfuse.engine.fusion import FusionEngine, Mode
 from streamfuse.engine.video import VideoFusion
-from streamfuse.frames import ColorRange, Detection, FramePair, Image, ImageSpec, Layer, PixelFormat
+from streamfuse.frames import ColorRange, FramePair, Image, ImageSpec, Layer, PixelFormat
 from streamfuse.geometry.gray import gray8
+from streamfuse.geometry.infrared_boxes import with_infrared_boxes
 from streamfuse.geometry.warp import Registration
 from streamfuse.runtime.plan import Plan
 from streamfuse.runtime.stages.infrared import Infrared
 from streamfuse.runtime.stages.looking import open_looking
+
+if TYPE_CHECKING:  # with YOLO's libraries: only for pipelines that look for something
+    from streamfuse.engine.tasks.runner import Looked
 
 __all__ = ["Compute", "ComputeThread", "Computed", "ComputedBatch"]
 
@@ -34,7 +39,8 @@ class Computed:
 
     pair: FramePair
     image: Image
-    detections: tuple[Detection, ...]
+    looked: Looked | None
+    """What was found in it; None where nothing is looked for."""
     layers: Mapping[Layer, Image]
     """What was fused, as far as a sink asks for it."""
 
@@ -48,9 +54,15 @@ class ComputedBatch:
 
 
 class Compute:
-    """Owns the fusion engine, the registration maps and the task networks."""
+    """Owns the fusion engine, the registration maps and the task networks.
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
+    Args:
+        plan: of the run.
+        clock: times the steps.
+        last_track_id: the last one that a predecessor has given away.
+    """
+
+    def __init__(self, plan: Plan, clock: Clock, *, last_track_id: int = 0) -> None:
         fusion = plan.config.fusion
         self.engine = FusionEngine.load(
             fusion.model, weights=fusion.weights, backend=fusion.backend, precision=fusion.precision
@@ -61,7 +73,7 @@ class Compute:
             visible_size_wh=plan.visible.spec.size_wh,
             infrared_size_wh=plan.infrared.spec.size_wh,
         )
-        self.looking = open_looking(plan.config)
+        self.looking = open_looking(plan.config, last_track_id=last_track_id)
         self._infrared = Infrared(plan.config.sources.infrared)
         self._blank = _blank(plan.visible.spec)
         self._clock = clock
@@ -69,9 +81,13 @@ class Compute:
         self.batch = min(fusion.batch, self.engine.useful_batch or fusion.batch)
         """Pairs to take at once: more than the device gains by would only come out later."""
         self._video.warm_up(plan.visible.spec, batch=self.batch)
+        if self.looking is not None:
+            self.looking.warm_up(plan.visible.spec.size_wh)
 
     def close(self) -> None:
         """Release the device."""
+        if self.looking is not None:
+            self.looking.close()
         self.engine.close()
 
     def run(self, pairs: Sequence[FramePair]) -> ComputedBatch:
@@ -82,19 +98,22 @@ class Compute:
         took.lap("register")
         images = self._video.fuse(sources, [pair.base.capture_ns for pair in pairs])
         took.lap("fuse")
-        found: Sequence[tuple[Detection, ...]] = [() for _ in images]
+        found: Sequence[Looked | None] = [None for _ in images]
         if self.looking is not None:
-            found = self.looking.find(images, [pair.pair_id for pair in pairs])
-            found = [
-                self._infrared.measured(detections, pair.infrared, self._registration)
-                for detections, pair in zip(found, pairs, strict=True)
-            ]
+            looks = self.looking.find(images, pairs, on_device=self._video.rgb_on_device)
+            found = [self._located(looked, pair) for looked, pair in zip(looks, pairs, strict=True)]
             took.lap("tasks")
         done = [
-            Computed(pair=pair, image=image, detections=detections, layers=self._layers(pair, infrared))
-            for pair, infrared, image, detections in zip(pairs, registered, images, found, strict=True)
+            Computed(pair=pair, image=image, looked=looked, layers=self._layers(pair, infrared))
+            for pair, infrared, image, looked in zip(pairs, registered, images, found, strict=True)
         ]
         return ComputedBatch(done=done, took_ms=took.laps_ms)
+
+    def _located(self, looked: Looked, pair: FramePair) -> Looked:
+        """The objects with where they are in the infrared camera's own image, and how hot."""
+        detections = with_infrared_boxes(looked.detections, self._registration)
+        detections = self._infrared.measured(detections, pair.infrared, self._registration)
+        return replace(looked, detections=detections)
 
     def _layers(self, pair: FramePair, registered: Image | None) -> dict[Layer, Image]:
         images = {}

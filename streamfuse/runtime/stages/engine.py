@@ -11,13 +11,12 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcFollower
 from streamfuse.config.rig import load_rig
 from streamfuse.core.flow import Delivery, Outbox
-from streamfuse.core.pair_record import pair_record
+from streamfuse.core.pair_record import count_record, pair_record
 from streamfuse.core.pairing import OnMissing, PairingMode, PairingPolicy
 from streamfuse.core.wire import Channel, EndOfStream, EndReason
 from streamfuse.engine.pinned import pinned_memory
@@ -34,7 +33,7 @@ from streamfuse.runtime.stages.alignment import Alignment
 from streamfuse.runtime.stages.compute import Compute, Computed, ComputedBatch, ComputeThread
 from streamfuse.runtime.stages.desk import Desk
 from streamfuse.runtime.stages.joining import wait_for_consumers
-from streamfuse.runtime.stages.looking import EventWatch
+from streamfuse.runtime.stages.looking import Rules
 from streamfuse.runtime.stages.meter import Meter
 
 __all__ = ["run"]
@@ -49,8 +48,9 @@ _FAREWELL_S: Final = 1.0
 def run(context: Context) -> None:
     """Fuse until both streams have ended, enough pairs are done, or the supervisor says stop."""
     _settle(context)
+    last_track = context.board.get(c.TRACKS)
     with ExitStack() as stack:
-        compute = stack.enter_context(closing(Compute(context.plan, context.clock)))
+        compute = stack.enter_context(closing(Compute(context.plan, context.clock, last_track_id=last_track)))
         waker = stack.enter_context(closing(Waker()))
         thread = stack.enter_context(closing(ComputeThread(compute.run, on_done=waker.wake)))
         outlet = stack.enter_context(_outlet(context, stack))
@@ -143,8 +143,10 @@ class _Engine:
         )
         self._utc = UtcFollower(on_step=lambda text: context.link.send("log", text=text))
         self._fusion = compute.engine
-        self._events = EventWatch(context.plan.config, utc=self._utc, looking=compute.looking)
+        self._rules = Rules(context.plan.config, utc=self._utc, looking=compute.looking)
         self._layers = context.plan.layers
+        self._found: dict[str, Any] = {}
+        """What the tasks say of the newest frame, as fields of ``stats``."""
         self._computed: deque[Computed] = deque()
         self._owed = dict.fromkeys(StreamName, 0)
         self._ended: set[StreamName] = set()
@@ -169,7 +171,7 @@ class _Engine:
             self._desk.note_held()
             self._utc.follow(self._clock.now_ns())
             if (config := self._context.fresh_config()) is not None:
-                self._events.reload(config, self._warn)
+                self._rules.reload(config, self._warn)
             if self._meter.is_due(self._clock.now_ns()):
                 self._tell()
 
@@ -228,7 +230,9 @@ class _Engine:
     def _tell(self) -> None:
         memory = self._fusion.memory_bytes
         device = {} if memory is None else {"device_memory_bytes": memory}
-        self._context.link.send("stats", **self._meter.stats(), **self._alignment.stats(), **device)
+        self._context.link.send(
+            "stats", **self._meter.stats(), **self._alignment.stats(), **self._found, **device
+        )
 
     def _warn(self, text: str) -> None:
         self._context.link.send("log", text=text, level="warning")
@@ -293,13 +297,11 @@ class _Engine:
             infrared_age_ms=pair.infrared_age_ms,
             visible_seq=pair.visible.seq if pair.visible else None,
             infrared_seq=pair.infrared.seq if pair.infrared else None,
-            detections=done.detections,
         )
-        fused = replace(fused, events=self._events.see(fused))
+        fused = self._rules.see(fused, done.looked)
         # Counted before it is handed on: a crash in between loses a picture, never the balance.
         self._desk.emitted(pair)
-        self._board.add(c.DETECTIONS, len(done.detections))
-        self._board.add(c.EVENTS, sum(event.phase is EventPhase.BEGUN for event in fused.events))
+        self._count(fused, left_out=0 if done.looked is None else done.looked.left_out)
         self._outlet.offer(
             fused.image,
             seq=fused.pair_id,
@@ -310,6 +312,18 @@ class _Engine:
             beside={self._layers[layer][0]: image for layer, image in done.layers.items()},
         )
         self._meter.emitted(pair, now_ns)
+
+    def _count(self, fused: FusedFrame, *, left_out: int) -> None:
+        board = self._board
+        board.add(c.DETECTIONS, sum(not found.is_predicted for found in fused.detections))
+        board.add(c.LEFT_OUT, left_out)
+        newest = max((found.track_id or 0 for found in fused.detections), default=0)
+        board.set(c.TRACKS, max(newest, board.get(c.TRACKS)))
+        self._found = {
+            "tracks": sum(found.track_id is not None for found in fused.detections),
+            "counts": [count_record(count) for count in fused.counts],
+        }
+        board.add(c.EVENTS, sum(event.phase is EventPhase.BEGUN for event in fused.events))
 
 
 def _frame(stream: StreamName, message: Arrival) -> Frame:

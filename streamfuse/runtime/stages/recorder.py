@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from streamfuse.clock import UtcFollower
 from streamfuse.config.pipeline import Record
+from streamfuse.core.trails import Trails
 from streamfuse.frames import FusedFrame, Image
 from streamfuse.io.recorder.recorder import Recorder
 from streamfuse.runtime.context import Context
@@ -60,4 +61,16 @@ def _dresser(config: Record) -> Callable[[FusedFrame], Image]:
     from streamfuse.core.convert import image_to_rgb  # noqa: PLC0415 - see above
     from streamfuse.io.overlay import draw_overlay  # noqa: PLC0415
 
-    return lambda frame: Image.from_rgb(draw_overlay(image_to_rgb(frame.image), frame.detections))
+    trails = Trails()
+
+    def draw(frame: FusedFrame) -> Image:
+        picture = draw_overlay(
+            image_to_rgb(frame.image),
+            frame.detections,
+            counts=frame.counts,
+            areas=frame.areas,
+            trails=trails.see(frame.detections, capture_ns=frame.capture_ns),
+        )
+        return Image.from_rgb(picture)
+
+    return draw

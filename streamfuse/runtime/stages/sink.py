@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Final
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S
-from streamfuse.core.pair_record import detection_of, event_of
+from streamfuse.core.pair_record import area_of, count_of, detection_of, event_of
 from streamfuse.core.stats import Histogram
 from streamfuse.core.wire import Channel, EndOfStream
 from streamfuse.frames import FusedFrame, Image, ImageSpec, Layer, PairState
@@ -101,5 +101,7 @@ def fused_frame(message: Arrival, layers: Mapping[Layer, tuple[int, ImageSpec]])
         infrared_seq=record["infrared_seq"],
         detections=tuple(map(detection_of, record["detections"])),
         events=tuple(map(event_of, record["events"])),
+        counts=tuple(map(count_of, record["counts"])),
+        areas=tuple(map(area_of, record["areas"])),
         layers=beside,
     )

@@ -51,7 +51,10 @@ def draw(frame: FusedFrame, look: Look) -> npt.NDArray[np.uint8]:
     names = ("visible", "infrared") if look.mode == "side" else (look.mode,)
     pictures = [_picture(frame, name, look.palette) for name in names]
     if look.boxes:
-        pictures = [draw_overlay(picture, frame.detections) for picture in pictures]
+        pictures = [
+            draw_overlay(picture, frame.detections, counts=frame.counts, areas=frame.areas)
+            for picture in pictures
+        ]
     return np.hstack(pictures)
 
 

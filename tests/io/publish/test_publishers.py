@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 from servers import free_port, need_server
 
+from streamfuse.clock import UtcLabel
 from streamfuse.config.outputs import PublishSink
+from streamfuse.core.masks import encode_mask
 from streamfuse.errors import OutputError, UsageError
-from streamfuse.io.publish.publishers import check_publisher
+from streamfuse.frames import Detection, FusedFrame, Image, PairState
+from streamfuse.io.publish.publishers import Publishers, check_publisher
 
 PAGE = Path(__file__).parents[3] / "docs" / "messages.md"
 
@@ -63,6 +68,36 @@ def test_a_folder_that_takes_no_files_is_refused() -> None:
     need_server(None if folder.is_dir() else "there is no /proc")
     with pytest.raises(OutputError, match="cannot write there"):
         check_publisher(sink("jsonl", path=str(folder / "pairs.jsonl")))
+
+
+def test_each_way_has_polygons_or_not(tmp_path: Path) -> None:
+    """One frame goes to two files; only in the one that asked for it masks are polygons, too."""
+    plain, drawn = (tmp_path / name for name in ("plain.jsonl", "drawn.jsonl"))
+    mask = np.zeros((30, 40), bool)
+    mask[10:20, 5:25] = True
+    found = Detection(
+        box_xyxy=(5, 10, 25, 20), class_id=2, class_name="car", confidence=0.9, mask_rle=encode_mask(mask)
+    )
+    frame = FusedFrame(
+        pair_id=3,
+        state=PairState.VISIBLE_ONLY,
+        image=Image.from_rgb(np.zeros((30, 40, 3), np.uint8)),
+        capture_ns=0,
+        fused_ns=0,
+        skew_ms=None,
+        infrared_age_ms=None,
+        visible_seq=3,
+        infrared_seq=None,
+        detections=(found,),
+    )
+    sinks = [sink("jsonl", path=str(plain)), sink("jsonl", path=str(drawn), polygons=True)]
+    with Publishers(sinks, pipeline="gate", utc=UtcLabel(monotonic_ns=0, utc_ns=0)) as publishers:
+        publishers.publish(frame)
+        publishers.finish()
+    without, with_them = (json.loads(path.read_text())["detections"][0] for path in (plain, drawn))
+    (polygon,) = with_them.pop("polygons")
+    assert sorted(polygon) == [[5, 10], [5, 20], [25, 10], [25, 20]]
+    assert with_them == without
 
 
 def test_the_page_has_every_key_with_its_default() -> None:

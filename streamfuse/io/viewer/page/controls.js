@@ -4,7 +4,7 @@ import { find, make } from "./dom.js";
 import { words } from "./format.js";
 import { MODES } from "./settings.js";
 
-const TOGGLES = { b: "boxes", m: "masks", t: "tracks" };
+const TOGGLES = { b: "boxes", m: "masks", t: "tracks", c: "counts" };
 const MIX_STEP = 5;
 
 /** Connect the form, the buttons and the keys with the settings and the stage. */

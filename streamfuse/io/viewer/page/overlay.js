@@ -2,10 +2,14 @@
 
 // One colour per class, told apart on grey and by most colour-blind eyes (Okabe and Ito, 2008): as in recordings.
 const COLORS = [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0], [204, 121, 167]];
-const MASK_ALPHA = 0.4;
+const MASK_ALPHA = 0.35;
 const TRAIL_NS = 3e9;
 
 const colorOf = ({ class_id }) => COLORS[class_id % COLORS.length];
+const UNDER = "rgb(16 18 22 / .55)"; // under the lines of boxes, for bright pictures
+/** A class of which only the name is known has a colour by it, the same in every picture. */
+const colorOfName = (name) => COLORS[[...name].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % COLORS.length];
+const abgr = ([r, g, b], alpha) => ((Math.round(255 * alpha) << 24) | (b << 16) | (g << 8) | r) >>> 0;
 const css = ([r, g, b], alpha = 1) => `rgb(${r} ${g} ${b} / ${alpha})`;
 
 /** Class, track, confidence and the temperature of the hottest pixel, as far as they are known. */
@@ -16,52 +20,36 @@ function captionOf(detection, withTrack) {
 }
 
 /**
- * Boxes and labels.
+ * Boxes and labels; dashed where an object was not seen but predicted.
  *
  * @param toPane maps a point of the picture to the canvas
- * @param pane {x, y, width, height} of the pane; labels stay inside
+ * @param isSmall whether the lines have to be thin
  * @param scale canvas pixels per CSS pixel
+ * @param plates takes the labels
  * @param withTracks whether labels have the numbers of tracks
  */
-export function drawBoxes(context, detections, { toPane, pane, scale, withTracks }) {
-  const size = (pane.width / scale < 640 ? 10 : 12) * scale;
-  context.font = `600 ${size}px system-ui, sans-serif`;
-  context.textBaseline = "middle";
+export function drawBoxes(context, detections, { toPane, isSmall, scale, plates, withTracks }) {
   const boxes = detections.map((detection) => {
     const [left, top] = toPane(detection.box[0], detection.box[1]);
     const [right, bottom] = toPane(detection.box[2], detection.box[3]);
     return { detection, left, top, right, bottom };
   });
+  const width = (isSmall ? 1.5 : 2) * scale;
+  context.lineJoin = "miter";
   for (const { detection, left, top, right, bottom } of boxes) {
-    context.strokeStyle = css(colorOf(detection));
-    context.lineWidth = (pane.width / scale < 640 ? 1.5 : 2) * scale;
-    context.strokeRect(left, top, right - left, bottom - top);
+    context.setLineDash(detection.predicted ? [4 * width, 3 * width] : []);
+    for (const [color, extra] of [[UNDER, 1.6 * scale], [css(colorOf(detection)), 0]]) {
+      context.strokeStyle = color;
+      context.lineWidth = width + extra;
+      context.strokeRect(left, top, right - left, bottom - top);
+    }
   }
-  const taken = [];
+  context.setLineDash([]);
+  boxes.sort((one, other) => other.detection.confidence - one.detection.confidence);
   for (const box of boxes) {
-    const caption = captionOf(box.detection, withTracks);
-    const plate = { width: context.measureText(caption).width + 0.8 * size, height: 1.5 * size };
-    Object.assign(plate, freePlace(box, plate, { pane, taken, scale }));
-    taken.push(plate);
-    drawPlate(context, plate, caption, colorOf(box.detection));
+    if (plates.isFull) break;
+    plates.add(captionOf(box.detection, withTracks), box, colorOf(box.detection));
   }
-}
-
-/** Above the box, below it or inside it, wherever no other label lies; above, if all is taken. */
-function freePlace({ left, top, bottom }, { width, height }, { pane, taken, scale }) {
-  const x = Math.max(pane.x, Math.min(left - scale, pane.x + pane.width - width));
-  const places = [top - height, bottom, top].map((y) => ({ x, y: Math.round(y) }));
-  const inside = places.filter(({ y }) => y >= pane.y && y + height <= pane.y + pane.height);
-  const free = inside.find(({ y }) => taken.every((other) =>
-    x >= other.x + other.width || other.x >= x + width || y >= other.y + other.height || other.y >= y + height));
-  return free ?? inside[0] ?? places[2];
-}
-
-function drawPlate(context, { x, y, width, height }, caption, color) {
-  context.fillStyle = css(color, 0.92);
-  context.fillRect(x, y, width, height);
-  context.fillStyle = color[0] + color[1] + color[2] > 380 ? "#000" : "#fff";
-  context.fillText(caption, x + height * 0.27, y + height * 0.54);
 }
 
 /** Masks of a frame as one see-through picture; null without any. */
@@ -69,27 +57,47 @@ export class Masks {
   #canvas = document.createElement("canvas");
   #context = this.#canvas.getContext("2d");
 
-  /** Decode the run lengths (row by row, background first) of all detections. */
-  draw({ width, height }, detections) {
+  /** Decode the run lengths (row by row, background first) of all areas and detections. */
+  draw({ width, height }, { areas, detections }) {
     const masked = detections.filter((detection) => detection.mask);
-    if (masked.length === 0) return null;
+    if (masked.length + areas.length === 0) return null;
     if (this.#canvas.width !== width || this.#canvas.height !== height) {
       Object.assign(this.#canvas, { width, height });
     }
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
-    for (const detection of masked) {
-      const [r, g, b] = colorOf(detection);
-      const color = ((Math.round(255 * MASK_ALPHA) << 24) | (b << 16) | (g << 8) | r) >>> 0;
-      let at = 0;
-      detection.mask.forEach((run, index) => {
-        if (index % 2) pixels.fill(color, at, at + run);
-        at += run;
-      });
+    for (const area of areas) {
+      const color = abgr(colorOfName(area.class), MASK_ALPHA);
+      for (const [start, end] of spansOf(area.mask)) pixels.fill(color, start, end);
     }
+    const inside = new Uint8Array(width * height);
+    for (const detection of masked) tint(pixels, inside, width, detection);
     this.#context.putImageData(image, 0, 0);
     return this.#canvas;
   }
+}
+
+/** Where the runs of a mask lie, from their first pixel to the one after their last. */
+function* spansOf(runs) {
+  let at = 0;
+  for (const [index, run] of runs.entries()) {
+    if (index % 2 && run) yield [at, at + run];
+    at += run;
+  }
+}
+
+/** A tint, and its edge in full colour: at night and on smoke the tint alone is hardly seen. */
+function tint(pixels, inside, width, detection) {
+  const [within, edge] = [MASK_ALPHA, 1].map((alpha) => abgr(colorOf(detection), alpha));
+  const spans = [...spansOf(detection.mask)];
+  for (const [start, end] of spans) inside.fill(1, start, end);
+  for (const [start, end] of spans) {
+    for (let at = start; at < end; at++) {
+      const isInner = inside[at - 1] && inside[at + 1] && inside[at - width] && inside[at + width];
+      pixels[at] = isInner ? within : edge;
+    }
+  }
+  for (const [start, end] of spans) inside.fill(0, start, end);
 }
 
 /** Where the objects stood in the last seconds: the middle of the lower edge of each box. */

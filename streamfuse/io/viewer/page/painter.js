@@ -3,6 +3,8 @@
 import { panesOf } from "./layout.js";
 import { Masks, Trails, drawBoxes } from "./overlay.js";
 import { Painted } from "./palette.js";
+import { Plates } from "./plates.js";
+import { drawRules } from "./rules.js";
 
 const BEFORE_PICTURE = "#05070a";
 const NAMES = { fused: "Fused", visible: "Visible", infrared: "Infrared" };
@@ -33,7 +35,7 @@ export class Painter {
     context.fillRect(0, 0, width, height);
     context.imageSmoothingQuality = "high";
     const panes = panesOf(settings, { width, height }, frame.width / frame.height);
-    const masks = settings.masks ? this.#masks.draw(frame, frame.record.detections) : null;
+    const masks = settings.masks ? this.#masks.draw(frame, frame.record) : null;
     for (const pane of panes) {
       context.save();
       context.beginPath();
@@ -63,9 +65,16 @@ export class Painter {
     if (pane.framed) return;
     if (masks) put(masks);
     if (settings.tracks) this.trails.draw(context, toPane, scale);
-    if (settings.boxes) {
-      drawBoxes(context, frame.record.detections, { toPane, pane: box, scale, withTracks: settings.tracks });
+    const plates = new Plates(context, box, scale);
+    if (settings.counts) {
+      const ofShare = (x, y) => toPane(x * frame.width, y * frame.height);
+      drawRules(context, frame.record.counts, { toPane: ofShare, scale, plates });
     }
+    if (settings.boxes) {
+      const isSmall = box.width / scale < 640;
+      drawBoxes(context, frame.record.detections, { toPane, isSmall, scale, plates, withTracks: settings.tracks });
+    }
+    plates.draw();
   }
 
   #pictures(context, { pane, frame, settings, put, scale }) {

@@ -22,7 +22,8 @@ const DEFAULTS = {
   inset: "infrared",
   boxes: true,
   masks: true,
-  tracks: false,
+  tracks: true,
+  counts: true,
   tab: "events",
 };
 
