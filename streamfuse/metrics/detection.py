@@ -20,11 +20,14 @@ import numpy.typing as npt
 __all__ = [
     "IOU_THRESHOLDS",
     "MAX_DETECTIONS",
+    "RECALLS",
     "Matches",
     "average_precision",
     "class_scores",
     "match_boxes",
     "mean_scores",
+    "precision_at_recalls",
+    "resampled_precisions",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -35,7 +38,9 @@ IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 MAX_DETECTIONS = 100
 """Detections of one class in one image that count, the most confident first."""
 
-_RECALLS: Floats = np.linspace(0.0, 1.0, 101)
+RECALLS: Floats = np.linspace(0.0, 1.0, 101)
+"""Where precision is read: .00, .01, …, 1.00."""
+
 _NAMED = {"50": 0, "70": 4, "90": 8}
 """Thresholds that are reported by themselves, as places in ``IOU_THRESHOLDS``."""
 
@@ -97,9 +102,19 @@ def average_precision(matches: Sequence[Matches]) -> Floats:
     Returns:
         (T,) within 0..1, one for each of ``IOU_THRESHOLDS``; NaN if no image holds the class.
     """
+    return np.asarray(np.mean(precision_at_recalls(matches), axis=1))
+
+
+def precision_at_recalls(matches: Sequence[Matches]) -> Floats:
+    """The curve of precision over recall of one class, whose mean is its average precision.
+
+    Returns:
+        (T, 101) within 0..1, at each of ``RECALLS`` the best precision there or at a higher recall; 0 where
+        the recall is never reached, NaN if no image holds the class.
+    """
     truths = sum(match.truths for match in matches)
     if not truths:
-        return np.full(len(IOU_THRESHOLDS), np.nan)
+        return np.full((len(IOU_THRESHOLDS), len(RECALLS)), np.nan)
     order = np.argsort(-np.concatenate([match.confidence for match in matches]), kind="stable")
     found = np.cumsum(np.concatenate([match.hit for match in matches], axis=1)[:, order], axis=1)
     precision = found / np.arange(1, len(order) + 1)
@@ -107,32 +122,87 @@ def average_precision(matches: Sequence[Matches]) -> Floats:
     reached = np.pad(best, ((0, 0), (0, 1)))  # a recall that is never reached has precision 0
     recalls = found / truths
     return np.array(
-        [
-            np.mean(values[np.searchsorted(recall, _RECALLS)])
-            for values, recall in zip(reached, recalls, strict=True)
-        ]
+        [values[np.searchsorted(recall, RECALLS)] for values, recall in zip(reached, recalls, strict=True)]
     )
 
 
-def class_scores(precisions: Floats) -> dict[str, float]:
+def resampled_precisions(matches: Sequence[Matches], counts: npt.NDArray[np.integer]) -> Floats:
+    """Average precision of one class on many selections of its images, an image any number of times.
+
+    The same as :func:`average_precision` of each selection with its images repeated, but for the order of
+    equal confidences, and much faster: between two hits precision only falls, so hits alone are looked at.
+
+    Args:
+        matches: of the N images.
+        counts: (R, N), how often each selection holds each image.
+
+    Returns:
+        (R, T) within 0..1; NaN where a selection does not hold the class.
+
+    Raises:
+        ValueError: counts of another number of images.
+    """
+    if counts.shape[1:] != (len(matches),):
+        raise ValueError(f"wanted counts of {len(matches)} images in each row, got {counts.shape}")
+    order = np.argsort(-np.concatenate([match.confidence for match in matches]), kind="stable")
+    hit = np.concatenate([match.hit for match in matches], axis=1)[:, order]
+    image = np.repeat(np.arange(len(matches)), [len(match.confidence) for match in matches])[order]
+    own = image == np.arange(len(matches))[:, None]
+    often = counts.astype(np.float64)  # whole numbers all the same; BLAS knows no others
+    truths = often @ [match.truths for match in matches]
+    ranks = np.cumsum(own, axis=1)
+    precisions = []
+    for at in hit:
+        found, rank = often @ np.cumsum(own[:, at], axis=1), often @ ranks[:, at]
+        precisions.append(_areas(found, rank, truths))
+    return np.where(truths[:, None] > 0, np.stack(precisions, axis=1), np.nan)
+
+
+def _areas(found: Floats, rank: Floats, truths: Floats) -> Floats:
+    """(R,) mean of the precisions at ``RECALLS``.
+
+    Args:
+        found: (R, H) hits up to and with each hit, the most confident first.
+        rank: (R, H) detections up to and with it.
+        truths: (R,) objects.
+    """
+    precision = found / np.maximum(rank, 1.0)
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    # Each recall is read at the first hit that reaches it, so a hit counts as often as it is the first.
+    reached = np.searchsorted(RECALLS, found / np.maximum(truths, 1.0)[:, None], side="right")
+    return np.asarray(np.sum(best * np.diff(reached, prepend=0, axis=1), axis=1) / len(RECALLS))
+
+
+def class_scores(precisions: Floats) -> dict[str, Floats]:
     """The scores of one class by name: AP50, AP70, AP90, and AP50_95, the mean of all thresholds.
 
     Args:
-        precisions: (T,) as of :func:`average_precision`.
+        precisions: (..., T) as of :func:`average_precision` or :func:`resampled_precisions`.
+
+    Returns:
+        (...) each.
     """
-    named = {f"AP{name}": float(precisions[place]) for name, place in _NAMED.items()}
-    return named | {"AP50_95": float(np.mean(precisions))}
+    named = {f"AP{name}": np.asarray(precisions[..., place]) for name, place in _NAMED.items()}
+    return named | {"AP50_95": np.asarray(np.mean(precisions, axis=-1))}
 
 
-def mean_scores(precisions: Sequence[Floats]) -> dict[str, float]:
+def mean_scores(precisions: Sequence[Floats]) -> dict[str, Floats]:
     """The means over the classes by name: mAP50, mAP70, mAP90, mAP50_95.
 
     Args:
-        precisions: (T,) for each class; a class without truth (NaN) is left out, as COCO does.
-            All scores are NaN when none is left.
+        precisions: (..., T) for each class; a class without truth (NaN) is left out, as COCO does.
+
+    Returns:
+        (...) each; NaN where no class is left.
     """
-    present = [values for values in precisions if not np.isnan(values).any()]
-    mean = np.mean(present, axis=0) if present else np.full(len(IOU_THRESHOLDS), np.nan)
+    stacked = np.stack(precisions)
+    present = ~np.isnan(stacked)
+    mean = np.divide(
+        np.sum(stacked, axis=0, where=present),
+        np.count_nonzero(present, axis=0),
+        out=np.full(stacked.shape[1:], np.nan),
+        where=present.any(axis=0),
+    )
     return {f"m{name}": value for name, value in class_scores(mean).items()}
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["IGNORE", "ConfusionMatrix"]
+__all__ = ["IGNORE", "ConfusionMatrix", "accuracies", "ious", "mean_ious"]
 
 Labels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64] | Floats
 
 IGNORE = 255
 """True label of a pixel that is not judged."""
@@ -57,14 +59,9 @@ class ConfusionMatrix:
         pairs = np.bincount(true_ids * classes + ids, minlength=classes * classes)
         self._counts += pairs.reshape(classes, classes)
 
-    def iou(self) -> npt.NDArray[np.float64]:
+    def iou(self) -> Floats:
         """(C,) pixels in both over pixels in either; NaN for a class that is in neither."""
-        both = np.diagonal(self._counts)
-        either = self._counts.sum(axis=0) + self._counts.sum(axis=1) - both
-        iou: npt.NDArray[np.float64] = np.divide(
-            both, either, out=np.full(len(both), np.nan), where=either > 0
-        )
-        return iou
+        return ious(self._counts)
 
     def absent(self) -> tuple[int, ...]:
         """Classes that neither truth nor prediction holds: they are not in the mean."""
@@ -72,11 +69,39 @@ class ConfusionMatrix:
 
     def mean_iou(self) -> float:
         """Mean IoU of the classes that are there, 0..1; NaN before a pixel was judged."""
-        iou = self.iou()
-        present = iou[~np.isnan(iou)]
-        return float(present.mean()) if len(present) else float("nan")
+        return float(mean_ious(self._counts))
 
     def accuracy(self) -> float:
         """Share of judged pixels that have their true class, 0..1; NaN before a pixel was judged."""
-        judged = self._counts.sum()
-        return float(np.trace(self._counts) / judged) if judged else float("nan")
+        return float(accuracies(self._counts))
+
+
+def ious(counts: Counts) -> Floats:
+    """Intersection over union of each class, of many matrices at once.
+
+    Args:
+        counts: (..., C, C) pixels by true and predicted class.
+
+    Returns:
+        (..., C) within 0..1; NaN for a class that is nowhere.
+    """
+    both = np.diagonal(counts, axis1=-2, axis2=-1)
+    return _ratio(both, counts.sum(axis=-2) + counts.sum(axis=-1) - both)
+
+
+def mean_ious(counts: Counts) -> Floats:
+    """(...) means of the classes that are there; NaN where no pixel was judged."""
+    iou = ious(counts)
+    return _ratio(np.nansum(iou, axis=-1), np.count_nonzero(~np.isnan(iou), axis=-1))
+
+
+def accuracies(counts: Counts) -> Floats:
+    """(...) shares of judged pixels that have their true class; NaN where no pixel was judged."""
+    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+
+
+def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    """NaN where the whole is 0."""
+    whole = np.asarray(whole, np.float64)
+    ratio: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return ratio

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +14,32 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
-from streamfuse.cli.evaluate.tasks import detection, segmentation
+from streamfuse.cli.evaluate.detection import detection
+from streamfuse.cli.evaluate.segmentation import segmentation
 from streamfuse.cli.evaluate.video import video
-from streamfuse.engine.tasks import _yolo
+from streamfuse.engine.tasks.library import ultralytics
 from streamfuse.errors import OutputError, UsageError
 from streamfuse.frames import Image
 from streamfuse.io.images import write_png
-from streamfuse.jobs.evaluating.detection import load_detector
+from streamfuse.jobs.evaluating.detectors import load_detector
+from streamfuse.jobs.evaluating.segmenters import load_segmenter
 
-WIDTH, HEIGHT = 640, 480
+WIDTH, HEIGHT = 160, 128
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Ultralytics keeps its settings here, not in the home folder."""
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept of networks is kept here, not in the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        _yolo()
+        yield
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A network whose every middle anchor sees a car, and nothing else."""
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with masks whose every middle anchor sees a car, and nothing else."""
     torch.manual_seed(0)
-    model = _yolo()("yolov8n.yaml")
+    model = ultralytics().YOLO("yolov8n-seg.yaml")
     head = model.model.model[-1]
     with torch.no_grad():
         for box, score in zip(head.cv2, head.cv3, strict=True):
@@ -44,7 +49,7 @@ def weights(tmp_path: Path) -> Path:
             score[-1].bias.fill_(-20.0)
         head.cv3[1][-1].bias[2] = 0.0
     model.model.names |= {0: "person", 1: "bicycle", 2: "car"}
-    path = tmp_path / "cars.pt"
+    path = tmp_path_factory.mktemp("weights") / "cars.pt"
     model.save(path)
     return path
 
@@ -68,7 +73,8 @@ def test_a_real_detector_is_scored_on_the_labels_of_what_it_sees(weights: Path, 
     for folder in ("visible", "fused"):
         picture(tmp_path / folder / "a.png", 90, size_wh=(WIDTH, HEIGHT))
     image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-    (found,) = load_detector(weights).run([image], pair_ids=[0])
+    with closing(load_detector(str(weights), backend="torch")) as detector:
+        found = detector.look(image)
     assert found
     (tmp_path / "labels").mkdir()
     counted = found[:100]  # more of one class in an image do not count
@@ -78,13 +84,21 @@ def test_a_real_detector_is_scored_on_the_labels_of_what_it_sees(weights: Path, 
     (tmp_path / "labels" / "a.txt").write_text(
         "\n".join("2 " + " ".join(map(str, row)) for row in rows.tolist())
     )
-    words = ("--labels", tmp_path / "labels", "--weights", weights)
+    words = ("--labels", tmp_path / "labels", "--weights", weights, "--backend", "torch")
     result = call(
         "detection", "--images", tmp_path / "visible", "--images", tmp_path / "fused", *words,
-        "--json", tmp_path / "scores.json",
+        "--group", "night=a", "--compare", "fused:visible", "--resamples", 20,
+        "--json", tmp_path / "scores.json", "--csv", tmp_path / "scores.csv", "--plots", tmp_path / "plots",
     )  # fmt: skip
     assert result.exit_code == 0
-    assert "AP50_95" in result.stdout
+    for words_of_table in ("AP50_95", "night: average precision on 1 image", "fused - visible", "+0.000"):
+        assert words_of_table in result.stdout
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
+        "precision-recall.png",
+        "scores.png",
+    ]
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()))
+    assert {row["set"] for row in rows} == {"visible", "fused", "fused - visible"}
     sets = json.loads((tmp_path / "scores.json").read_text())["sets"]
     assert list(sets) == ["visible", "fused"]
     assert sets["fused"]["mean"] == pytest.approx({"mAP50": 1, "mAP70": 1, "mAP90": 1, "mAP50_95": 1})
@@ -106,18 +120,67 @@ def test_segmentation_prints_a_table_or_json(tmp_path: Path) -> None:
         "--classes",
         2,
     )
-    table = call(*words)
+    table = call(*words, "--resamples", 10)
     assert [line.split() for line in table.stdout.splitlines()[2:]] == [
-        ["mIoU", "1.000"],
-        ["accuracy", "1.000"],
-        ["class", "0", "-"],
-        ["class", "1", "1.000"],
+        ["maps", "all", "1.000", "1.000", "…", "1.000", "1.000", "48"],
+        ["0", "-", "0"],
+        ["1", "1.000", "1.000", "…", "1.000", "48"],
     ]
     assert table.stderr == "streamfuse: maps: no pixel of the classes 0; they are not in the mean\n"
     assert json.loads(call(*words, "--json", "-").stdout)["sets"]["maps"]["mean"] == {
         "mIoU": 1,
         "accuracy": 1,
     }
+
+
+def test_a_real_network_is_scored_on_label_maps_of_what_it_sees(weights: Path, tmp_path: Path) -> None:
+    """Maps made of a network's own masks score 1, by the names of the classes."""
+    picture(tmp_path / "fused" / "a.png", 90, size_wh=(WIDTH, HEIGHT))
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    labels = load_segmenter(str(weights), backend="torch").label(image, ("background", "car"))
+    assert set(np.unique(labels)) <= {0, 1}
+    assert labels.any()
+    (tmp_path / "labels").mkdir()
+    write_png(tmp_path / "labels" / "a.png", Image.from_gray(labels))
+    result = call(
+        "segmentation", "--images", tmp_path / "fused", "--labels", tmp_path / "labels", "--weights", weights,
+        "--classes", "background,car,tram", "--backend", "torch",
+        "--plots", tmp_path / "plots", "--json", "-",
+    )  # fmt: skip
+    values = json.loads(result.stdout)
+    assert values["sets"]["fused"]["classes"]["car"] == {"IoU": 1}
+    assert values["unknown"] == ["tram"]
+    assert "the network has no class tram" in result.stderr
+    assert (tmp_path / "plots" / "scores.png").is_file()
+
+
+def test_a_detector_is_not_judged_on_what_it_is_retrained_with(tmp_path: Path) -> None:
+    """The file of the budget is read, and its images compared with those to judge, before the work."""
+    for stem in "ab":
+        picture(tmp_path / "fused" / f"{stem}.png", 90)
+    (tmp_path / "learn.txt").write_text("a\n")
+    (tmp_path / "budget.yaml").write_text("names: learn.txt\n")
+    with pytest.raises(UsageError, match=r"learn.txt: a is also to be judged \(1 are\)"):
+        call(
+            "detection", "--images", tmp_path / "fused", "--labels", tmp_path, "--out", tmp_path / "out",
+            "--retrain", tmp_path / "budget.yaml",
+        )  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "either --predicted, folders of label maps, or --images with --weights"),
+        (("--images", "fused"), "--images and --weights go together"),
+        (("--predicted", "maps", "--weights", "default"), "--images and --weights go together"),
+        (("--predicted", "maps", "--images", "fused"), "either --predicted"),
+    ],
+)
+def test_maps_or_images_are_given_not_both(words: tuple[str, ...], message: str) -> None:
+    """One sentence, before anything is read."""
+    with pytest.raises(UsageError, match=message):
+        call("segmentation", "--labels", "labels", *words)
 
 
 def test_video_prints_a_table_and_writes_json(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scoring a detector on folders of images: which images, which labels, whose names."""
+"""Scoring a detector on folders of images: which images, which labels, whose names; groups, comparisons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import pytest
 from streamfuse.errors import SourceError, UsageError, WeightsError
 from streamfuse.frames import Detection, Image
 from streamfuse.io.images import write_png
-from streamfuse.jobs.evaluating.detection import DetectionEvaluation, evaluate_detection, load_detector
+from streamfuse.jobs.evaluating.bootstrap import Resampling
+from streamfuse.jobs.evaluating.detection import DetectionEvaluation, evaluate_detection
+from streamfuse.jobs.evaluating.detectors import load_detector
+from streamfuse.jobs.evaluating.judging import Judging
+from streamfuse.jobs.evaluating.scores import Comparison
 
 Rgb = npt.NDArray[np.uint8]
 Corners = tuple[int, int, int, int]
@@ -33,12 +37,8 @@ class ColourDetector:
         """Names of the channels, red first."""
         return frozenset(self.names)
 
-    def run(self, images: Sequence[Rgb], *, pair_ids: Sequence[int]) -> list[tuple[Detection, ...]]:
+    def look(self, image: Rgb) -> tuple[Detection, ...]:
         """The box around the bright pixels of each channel."""
-        assert len(images) == len(pair_ids)
-        return [tuple(self._look(image)) for image in images]
-
-    def _look(self, image: Rgb) -> list[Detection]:
         found = []
         for channel, name in enumerate(self.names):
             rows, columns = np.nonzero(image[..., channel] > 127)
@@ -52,7 +52,7 @@ class ColourDetector:
                         confidence=image.max() / 255,
                     )
                 )
-        return found
+        return tuple(found)
 
 
 def scene(boxes: Mapping[str, Corners], level: int = 255) -> Rgb:
@@ -73,6 +73,7 @@ def label(boxes: Mapping[str, Corners]) -> str:
     return "\n".join(lines)
 
 
+FUSED_OVER_VISIBLE = Comparison(first="fused", second="visible")
 PERSON: Corners = (10, 10, 20, 30)
 CAR: Corners = (40, 20, 70, 40)
 
@@ -102,7 +103,8 @@ def test_every_set_is_scored_against_the_union_of_the_labels(job: DetectionEvalu
     assert report.by_class("visible")["person"]["AP50"] == 0
     assert report.by_class("visible")["car"]["AP50"] == pytest.approx(1)
     assert set(report.by_class("fused")["bicycle"].values()) == {None}
-    assert (report.truths, report.images, report.empty) == ((2, 0, 2), 2, 0)
+    whole = report.whole
+    assert (whole.truths, whole.images, whole.empty) == ((2, 0, 2), 2, 0)
     assert seen == [(done, 4) for done in range(5)]
 
 
@@ -160,7 +162,7 @@ def test_names_choose_the_images(job: DetectionEvaluation) -> None:
     """Images that are not named may lack labels and partners."""
     (job.labels[0] / "2N.txt").unlink()
     (job.images[1] / "2N.png").unlink()
-    assert evaluate_detection(replace(job, stems=("1D",)), ColourDetector()).images == 1
+    assert evaluate_detection(replace(job, stems=("1D",)), ColourDetector()).whole.images == 1
     with pytest.raises(SourceError, match=r"visible: holds no image 3D \(1 are missing\)"):
         evaluate_detection(replace(job, stems=("1D", "3D")), ColourDetector())
 
@@ -170,7 +172,7 @@ def test_an_empty_label_file_is_an_image_without_objects(job: DetectionEvaluatio
     for folder in job.labels:
         (folder / "1D.txt").write_text("")
     report = evaluate_detection(job, ColourDetector())
-    assert report.empty == 1
+    assert report.whole.empty == 1
     assert report.by_class("visible")["car"]["AP50"] == pytest.approx(0.5)
     for folder in job.labels:
         (folder / "2N.txt").write_text("\n")
@@ -212,14 +214,65 @@ def test_jobs_that_cannot_be_done_are_refused(tmp_path: Path) -> None:
         DetectionEvaluation(images=(), labels=(tmp_path,))
     with pytest.raises(UsageError, match="given twice"):
         DetectionEvaluation(images=(tmp_path, tmp_path), labels=(tmp_path,))
+    with pytest.raises(UsageError, match="there is no set fused to compare; the sets are"):
+        DetectionEvaluation(
+            images=(tmp_path,), labels=(tmp_path,), judging=Judging(comparisons=(FUSED_OVER_VISIBLE,))
+        )
     for classes in ((), ("",), ("a", "a")):
         with pytest.raises(UsageError, match="classes must be names, each given once"):
             DetectionEvaluation(images=(tmp_path,), labels=(tmp_path,), classes=classes)
 
 
-def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
-    """By their name, and when there are none."""
-    with pytest.raises(WeightsError, match=r"grdb.safetensors: wanted a YOLO detector"):
-        load_detector(tmp_path / "grdb.safetensors")
+def test_weights_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    """A file that the user names must exist; nothing is fetched."""
     with pytest.raises(WeightsError, match=r"none.pt: no such file"):
-        load_detector(tmp_path / "none.pt")
+        load_detector(str(tmp_path / "none.pt"))
+
+
+def test_groups_are_scored_apart(job: DetectionEvaluation) -> None:
+    """What is wrong by night alone shows in the group of the night, whose images its pattern names."""
+    write_png(job.images[1] / "2N.png", Image.from_rgb(scene({"car": CAR})))
+    judging = Judging(groups={"day": "*D", "night": "*N"}, comparisons=(FUSED_OVER_VISIBLE,))
+    report = evaluate_detection(replace(job, judging=judging), ColourDetector())
+    day, night = report.groups["day"], report.groups["night"]
+    assert (day.images, day.truths) == (1, (1, 0, 1))
+    assert day.sets["fused"].mean["mAP50"].value == pytest.approx(1)
+    assert night.sets["fused"].mean["mAP50"].value == pytest.approx(0.5)
+    values = report.as_dict()
+    assert list(values["groups"]) == ["day", "night"]
+    (over,) = values["groups"]["day"]["comparisons"]
+    assert (over["first"], over["second"]) == ("fused", "visible")
+    assert over["classes"]["person"]["AP50"] == pytest.approx(1)
+    assert over["classes"]["car"]["AP50"] == 0
+    (over,) = values["groups"]["night"]["comparisons"]
+    assert over["mean"]["mAP50"] == 0
+
+
+def test_sets_are_compared_on_the_same_draws(job: DetectionEvaluation) -> None:
+    """What both sets miss is no difference, however the images are drawn; what one misses always is."""
+    write_png(job.images[1] / "1D.png", Image.from_rgb(scene({"person": PERSON})))
+    write_png(job.images[0] / "1D.png", Image.from_rgb(scene({})))
+    judging = Judging(comparisons=(FUSED_OVER_VISIBLE,), resampling=Resampling(draws=200))
+    report = evaluate_detection(replace(job, judging=judging), ColourDetector())
+    car = report.whole.sets["fused"].classes["car"]["AP50"].interval
+    assert car == pytest.approx((0, 1))
+    over = FUSED_OVER_VISIBLE.of(report.whole).classes
+    assert over["car"]["AP50"].interval == (0, 0)
+    assert over["person"]["AP50"].interval == pytest.approx((1, 1))
+    assert over["bicycle"]["AP50"].interval is None
+
+
+def test_every_set_may_have_its_own_detector(job: DetectionEvaluation) -> None:
+    """Detectors by name of the set; a class that one of them lacks is told."""
+    detectors = {"visible": ColourDetector(("kite", "bicycle", "car")), "fused": ColourDetector()}
+    report = evaluate_detection(job, detectors)
+    assert report.unknown == ("person",)
+    assert report.by_class("fused")["person"]["AP50"] == pytest.approx(1)
+
+
+def test_precision_over_recall_is_kept_for_drawing(job: DetectionEvaluation) -> None:
+    """A curve of 101 recalls for each threshold, whose mean is the average precision."""
+    report = evaluate_detection(job, ColourDetector())
+    assert report.curves["fused"]["car"].shape == (10, 101)
+    assert report.curves["visible"]["person"].mean() == 0
+    assert np.isnan(report.curves["fused"]["bicycle"]).all()

@@ -22,6 +22,8 @@ from streamfuse.metrics.detection import (
     class_scores,
     match_boxes,
     mean_scores,
+    precision_at_recalls,
+    resampled_precisions,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -117,6 +119,42 @@ def test_average_precision_is_that_of_coco(seed: int, images: int, extra: int) -
     np.testing.assert_allclose(ours(classes), coco(classes), atol=1e-9, rtol=0)
 
 
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), images=st.integers(1, 6), extra=st.integers(0, 10))
+def test_a_drawn_selection_scores_as_if_its_images_were_repeated(seed: int, images: int, extra: int) -> None:
+    """Counts of images give what the repeated images give, also where a class is drawn nowhere."""
+    rng = np.random.default_rng(seed)
+    matches = []
+    for _ in range(images):
+        s = random_scene(rng, extra=extra)
+        matches.append(match_boxes(truth=s.truth, found=s.found, confidence=rng.random(len(s.found))))
+    counts = rng.multinomial(images, np.full(images, 1 / images), size=5)
+    drawn = resampled_precisions(matches, counts)
+    for row, precisions in zip(counts, drawn, strict=True):
+        repeated = [match for match, often in zip(matches, row, strict=True) for _ in range(often)]
+        np.testing.assert_allclose(precisions, average_precision(repeated), atol=1e-12, rtol=0)
+
+
+def test_every_image_once_scores_as_the_images_themselves() -> None:
+    """Ties of confidence too, bit for bit."""
+    rng = np.random.default_rng(3)
+    scenes = [random_scene(rng, extra=8) for _ in range(6)]
+    matches = [match_boxes(truth=s.truth, found=s.found, confidence=s.confidence) for s in scenes]
+    (once,) = resampled_precisions(matches, np.ones((1, 6), np.int64))
+    np.testing.assert_allclose(once, average_precision(matches), atol=1e-15, rtol=0)
+    with pytest.raises(ValueError, match=r"counts of 6 images in each row, got \(1, 5\)"):
+        resampled_precisions(matches, np.ones((1, 5), np.int64))
+
+
+def test_precision_never_rises_with_recall() -> None:
+    """At each recall it is the best that is still to come."""
+    rng = np.random.default_rng(4)
+    s = random_scene(rng, extra=10)
+    curve = precision_at_recalls([match_boxes(truth=s.truth, found=s.found, confidence=s.confidence)])
+    assert curve.shape == (10, 101)
+    assert (np.diff(curve, axis=1) <= 0).all()
+
+
 BOX = boxes([10, 10, 30, 30])
 NONE = boxes()
 
@@ -171,6 +209,13 @@ def test_classes_without_truth_are_left_out_of_the_mean() -> None:
     absent = np.full(10, np.nan)
     assert mean_scores([np.full(10, 0.5), absent, np.full(10, 0.1)])["mAP50"] == pytest.approx(0.3)
     assert np.isnan(mean_scores([absent])["mAP50_95"])
+
+
+def test_each_draw_has_its_own_mean() -> None:
+    """A class that one draw lacks is left out of that draw alone."""
+    first, second = np.full((2, 10), 0.5), np.full((2, 10), 0.1)
+    second[1] = np.nan
+    assert mean_scores([first, second])["mAP50"] == pytest.approx([0.3, 0.5])
 
 
 def test_the_unit_of_the_boxes_does_not_matter() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from streamfuse.cli.evaluate.detection import detection
 from streamfuse.cli.evaluate.fusion import fusion
-from streamfuse.cli.evaluate.tasks import detection, segmentation
+from streamfuse.cli.evaluate.segmentation import segmentation
 from streamfuse.cli.evaluate.video import video
 
 __all__ = ["app"]

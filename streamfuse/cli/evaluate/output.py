@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -26,8 +26,8 @@ def check_json(path: Path | None, *, images: Sequence[Path] = ()) -> None:
         check_reports([path], images=images)
 
 
-def show(table: Table, values: Mapping[str, object], *, json_file: Path | None) -> None:
-    """Print the table, and write the values as JSON: to a file, or to standard output in its place."""
+def show(tables: RenderableType, values: Mapping[str, object], *, json_file: Path | None) -> None:
+    """Print tables, and write the values as JSON: to a file, or to standard output in their place."""
     from streamfuse.io.files import write_text  # noqa: PLC0415 - slow imports wait for --help
 
     text = json.dumps(values, indent=2) + "\n"
@@ -36,7 +36,7 @@ def show(table: Table, values: Mapping[str, object], *, json_file: Path | None) 
         return
     if json_file is not None:
         write_text(json_file, text)
-    Console().print(table, crop=False)
+    Console().print(tables, crop=False)
 
 
 def score_table(title: str, *, words: int, scores: Sequence[str]) -> Table:

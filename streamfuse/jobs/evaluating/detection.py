@@ -3,50 +3,56 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from streamfuse.config.pipeline import Detect, Tasks
 from streamfuse.core.boxes import Box
-from streamfuse.engine.tasks import TaskRunner
-from streamfuse.errors import SourceError, UsageError, WeightsError
-from streamfuse.frames import Detection, Image, PixelFormat
-from streamfuse.io.images import match_stems, read_image
+from streamfuse.errors import SourceError, UsageError
+from streamfuse.frames import Detection
 from streamfuse.io.labels import read_box_union
+from streamfuse.jobs.evaluating.bootstrap import Resampling, Score
+from streamfuse.jobs.evaluating.judging import Judging
 from streamfuse.jobs.evaluating.matching import set_names
-from streamfuse.metrics.detection import Matches, average_precision, class_scores, match_boxes, mean_scores
+from streamfuse.jobs.evaluating.pictures import match_images, read_rgb
+from streamfuse.jobs.evaluating.scores import GroupScores, SetScores, TaskReport
+from streamfuse.metrics.detection import (
+    Matches,
+    average_precision,
+    class_scores,
+    match_boxes,
+    mean_scores,
+    precision_at_recalls,
+    resampled_precisions,
+)
 
 __all__ = [
-    "LEAST_CONFIDENCE",
     "DetectionEvaluation",
     "DetectionReport",
     "Detector",
     "evaluate_detection",
-    "load_detector",
 ]
+
 
 Rgb = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
-
-LEAST_CONFIDENCE = 0.001
-"""Average precision looks at all thresholds, so the detector must hardly have one; as Ultralytics does it."""
+ByClass = tuple[tuple[Matches, ...], ...]
+"""Of each class, its matches in each image."""
 
 
 class Detector(Protocol):
-    """Finds objects: :class:`streamfuse.engine.tasks.TaskRunner`."""
+    """Finds objects in one image after the other."""
 
     @property
     def class_names(self) -> frozenset[str]:
         """Names of all objects it can find."""
 
-    def run(self, images: Sequence[Rgb], *, pair_ids: Sequence[int]) -> list[tuple[Detection, ...]]:
-        """The objects in each HxWx3 uint8 RGB image."""
+    def look(self, image: Rgb) -> tuple[Detection, ...]:
+        """The objects in an HxWx3 uint8 RGB image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,8 @@ class DetectionEvaluation:
     """Folders of images of the same scenes, and the labels of these scenes.
 
     Raises:
-        UsageError: no folder, one given twice, or classes that are missing or named twice.
+        UsageError: no folder, one given twice, classes that are missing or named twice, or a comparison of
+            a set that is none.
     """
 
     images: tuple[Path, ...]
@@ -65,136 +72,95 @@ class DetectionEvaluation:
     """Names of the label ids 0, 1, …, as the detector names them."""
     stems: tuple[str, ...] | None = None
     """Only these images; None: all."""
+    judging: Judging = field(default_factory=Judging)
 
     def __post_init__(self) -> None:
         if not self.images or not self.labels:
             raise UsageError("give at least one folder of images and one of labels")
         if not all(self.classes) or len(set(self.classes)) < len(self.classes) or not self.classes:
             raise UsageError(f"classes must be names, each given once, got {','.join(self.classes)!r}")
-        set_names(self.images)
+        self.judging.check_sets(self.set_names)
         set_names(self.labels)
+
+    @property
+    def set_names(self) -> tuple[str, ...]:
+        """What each folder of images is called."""
+        return set_names(self.images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectionReport:
-    """Average precision of one detector on each set of images."""
+class DetectionReport(TaskReport):
+    """Average precision on each set of images, by class and over all (AP50, AP70, AP90, AP50_95)."""
 
-    classes: tuple[str, ...]
-    truths: tuple[int, ...]
-    """Labelled objects of each class."""
-    images: int
-    """In each set."""
-    empty: int
-    """Images without a labelled object, where every detection is a false alarm."""
-    unknown: tuple[str, ...]
-    """Classes that the detector has no name for: it cannot find them."""
-    precisions: Mapping[str, tuple[Floats, ...]]
-    """Name of a set to (T,) for each class; see :func:`streamfuse.metrics.detection.average_precision`."""
-
-    def mean(self, set_name: str) -> dict[str, float | None]:
-        """mAP50, mAP70, mAP90 and mAP50_95 over the classes that have labelled objects."""
-        return _finite(mean_scores(self.precisions[set_name]))
-
-    def by_class(self, set_name: str) -> dict[str, dict[str, float | None]]:
-        """AP50, AP70, AP90 and AP50_95 of each class; None without labelled objects."""
-        scores = (_finite(class_scores(values)) for values in self.precisions[set_name])
-        return dict(zip(self.classes, scores, strict=True))
-
-    def as_dict(self) -> dict[str, object]:
-        """The report in plain values, for JSON."""
-        return {
-            "images": self.images,
-            "empty": self.empty,
-            "truths": dict(zip(self.classes, self.truths, strict=True)),
-            "unknown": list(self.unknown),
-            "sets": {
-                name: {"mean": self.mean(name), "classes": self.by_class(name)} for name in self.precisions
-            },
-        }
-
-
-def load_detector(weights: Path) -> TaskRunner:
-    """A YOLO detector for evaluation: it says whatever it finds likelier than 0.001.
-
-    Raises:
-        WeightsError: no such file, or no detector of Ultralytics.
-    """
-    if weights.suffix != ".pt":
-        raise WeightsError(f"{weights}: wanted a YOLO detector of Ultralytics, a file that ends in .pt")
-    return TaskRunner.load(Tasks(detect=Detect(weights=str(weights.absolute()), confidence=LEAST_CONFIDENCE)))
+    curves: Mapping[str, Mapping[str, Floats]]
+    """By set and class (T, 101), see :func:`streamfuse.metrics.detection.precision_at_recalls`."""
 
 
 def evaluate_detection(
     job: DetectionEvaluation,
-    detector: Detector,
+    detectors: Detector | Mapping[str, Detector],
     *,
     on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> DetectionReport:
     """Let a detector look at every image and score it against the labels, by class name.
 
     All sets are scored against the same labels. Objects of other classes than those of the labels are left
-    out. Images are looked at one by one: in a batch of mixed sizes Ultralytics pads them differently.
+    out. Each image is looked at once; groups, draws and curves come from what was found there.
 
     Args:
         job: what to look at.
-        detector: what looks; see :func:`load_detector`.
+        detectors: what looks, at all sets or by name of the set; see
+            :func:`streamfuse.jobs.evaluating.detectors.load_detector`.
         on_progress: called in this thread with the images that are done and those there are, over all sets.
 
     Raises:
-        UsageError: a detector that knows none of the classes.
+        UsageError: a detector that knows none of the classes, or a group without images.
         SourceError: folders that do not hold the same images, an image without label file, a label or an
             image that cannot be read, or no labelled object at all.
     """
-    unknown = tuple(name for name in job.classes if name not in detector.class_names)
-    if len(unknown) == len(job.classes):
-        some = ", ".join(sorted(detector.class_names)[:5])
-        raise UsageError(
-            f"the detector knows no {' or '.join(unknown)}, but {some}, …; "
-            "give the names of the label ids as it has them with --classes"
-        )
-    folders = _match(job)
-    truth = _read_truth(job, stems=tuple(folders[0]))
+    by_set = detectors if isinstance(detectors, Mapping) else dict.fromkeys(job.set_names, detectors)
+    unknown = _unknown(job.classes, by_set)
+    folders = match_images(job.images, job.stems)
+    stems = tuple(folders[0])
+    groups = job.judging.places(stems)
+    truth = _read_truth(job, stems=stems)
     done, total = itertools.count(), len(folders) * len(truth)
 
     def tick() -> None:
         on_progress(next(done), total)
 
     tick()
-    precisions = {
-        name: _score(job.classes, detector, paths, truth=truth, tick=tick)
-        for name, paths in zip(set_names(job.images), folders, strict=True)
+    found = {
+        name: _look(job.classes, by_set[name], paths, truth=truth, tick=tick)
+        for name, paths in zip(job.set_names, folders, strict=True)
     }
-    objects = [box.class_id for boxes in truth.values() for box in boxes]
+    resampling = job.judging.resampling
     return DetectionReport(
-        classes=job.classes,
-        truths=tuple(objects.count(class_id) for class_id in range(len(job.classes))),
-        images=len(truth),
-        empty=sum(not boxes for boxes in truth.values()),
+        whole=_score(job.classes, found, range(len(stems)), resampling),
+        groups={name: _score(job.classes, found, places, resampling) for name, places in groups.items()},
+        comparisons=job.judging.comparisons,
+        resampling=resampling,
         unknown=unknown,
-        precisions=precisions,
+        curves={
+            name: dict(zip(job.classes, map(precision_at_recalls, by_class), strict=True))
+            for name, by_class in found.items()
+        },
     )
 
 
-def _match(job: DetectionEvaluation) -> list[dict[str, Path]]:
-    """The wanted images of each folder by stem, in one order."""
-    first = job.images[0]
-    folders: list[dict[str, Path]] = []
-    for folder in job.images:
-        match = match_stems(first, folder)
-        paths = {path.stem: path for _, path in match.pairs}
-        lacking = match.only_visible if job.stems is None else [s for s in job.stems if s not in paths]
-        if lacking:
-            raise SourceError(
-                f"{folder}: holds no image {lacking[0]} ({len(lacking)} are missing); add it, or name the "
-                "images to look at with --names"
+def _unknown(classes: Sequence[str], detectors: Mapping[str, Detector]) -> tuple[str, ...]:
+    """The classes that some detector has no name for; one that knows none is an error."""
+    unknown: dict[str, None] = {}
+    for detector in detectors.values():
+        lacking = [name for name in classes if name not in detector.class_names]
+        if len(lacking) == len(classes):
+            some = ", ".join(sorted(detector.class_names)[:5])
+            raise UsageError(
+                f"the detector knows no {' or '.join(lacking)}, but {some}, …; "
+                "give the names of the label ids as it has them with --classes"
             )
-        if job.stems is None and match.only_infrared:
-            raise SourceError(
-                f"{folder}: holds {match.only_infrared[0]}, which {first} lacks, and all sets must be of the "
-                "same images; take it out, or name the images to look at with --names"
-            )
-        folders.append(paths if job.stems is None else {stem: paths[stem] for stem in job.stems})
-    return folders
+        unknown.update(dict.fromkeys(lacking))
+    return tuple(unknown)
 
 
 def _read_truth(job: DetectionEvaluation, *, stems: Sequence[str]) -> dict[str, tuple[Box, ...]]:
@@ -206,20 +172,20 @@ def _read_truth(job: DetectionEvaluation, *, stems: Sequence[str]) -> dict[str, 
     return truth
 
 
-def _score(
+def _look(
     classes: Sequence[str],
     detector: Detector,
     paths: Mapping[str, Path],
     *,
     truth: Mapping[str, Sequence[Box]],
     tick: Callable[[], None],
-) -> tuple[Floats, ...]:
-    """Average precision of each class on one set of images, with a tick after each image."""
+) -> ByClass:
+    """What a detector finds on one set of images, with a tick after each image."""
     matches: list[list[Matches]] = [[] for _ in classes]
-    for index, (stem, path) in enumerate(paths.items()):
-        rgb = _rgb(read_image(path), path)
+    for stem, path in paths.items():
+        rgb = read_rgb(path)
         size_wh = (rgb.shape[1], rgb.shape[0])
-        (found,) = detector.run([rgb], pair_ids=[index])
+        found = detector.look(rgb)
         for class_id, name in enumerate(classes):
             own = [one for one in found if one.class_name == name]
             matches[class_id].append(
@@ -230,20 +196,43 @@ def _score(
                 )
             )
         tick()
-    return tuple(average_precision(of_class) for of_class in matches)
+    return tuple(map(tuple, matches))
 
 
-def _rgb(image: Image, path: Path) -> Rgb:
-    """HxWx3 uint8; grey is grey in all three channels."""
-    if image.spec.format is PixelFormat.GRAY16:
-        raise SourceError(f"{path}: has 16-bit samples; bring it to 8 bits first, as fuse does")
-    pixels = cast("Rgb", image.planes[0])
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+def _score(
+    classes: Sequence[str], found: Mapping[str, ByClass], places: Sequence[int], resampling: Resampling
+) -> GroupScores:
+    """The scores of some of the images, in every set on the same draws."""
+    counts = resampling.counts(len(places))
+    first = [[matches[place].truths for place in places] for matches in next(iter(found.values()))]
+    return GroupScores(
+        images=len(places),
+        truths=tuple(map(sum, first)),
+        empty=sum(not any(of_image) for of_image in zip(*first, strict=True)),
+        sets={
+            name: _set_scores(classes, [[own[place] for place in places] for own in by_class], counts)
+            for name, by_class in found.items()
+        },
+    )
+
+
+def _set_scores(
+    classes: Sequence[str], by_class: Sequence[Sequence[Matches]], counts: npt.NDArray[np.int64]
+) -> SetScores:
+    values = [average_precision(matches) for matches in by_class]
+    draws = [resampled_precisions(matches, counts) for matches in by_class]
+    return SetScores(
+        mean=_named(mean_scores(values), mean_scores(draws)),
+        classes={
+            name: _named(class_scores(value), class_scores(drawn))
+            for name, value, drawn in zip(classes, values, draws, strict=True)
+        },
+    )
+
+
+def _named(values: Mapping[str, Floats], draws: Mapping[str, Floats]) -> dict[str, Score]:
+    return {name: Score(value=float(value), draws=draws[name]) for name, value in values.items()}
 
 
 def _boxes(corners: Sequence[tuple[float, float, float, float]]) -> Floats:
     return np.array(corners, np.float64).reshape(-1, 4)
-
-
-def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else value for name, value in scores.items()}

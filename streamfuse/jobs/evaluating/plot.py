@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from streamfuse.errors import OutputError, UsageError
+from streamfuse.errors import UsageError
+from streamfuse.jobs.evaluating.drawing import COLORS, LINES, save, set_labels
 from streamfuse.jobs.evaluating.report import FusionReport, in_short
 from streamfuse.metrics.fusion import METRICS
 
@@ -18,10 +19,6 @@ __all__ = ["PLOT_SUFFIXES", "check_plot", "write_plot"]
 
 PLOT_SUFFIXES: Final = (".png", ".svg", ".pdf")
 
-_COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Of Okabe and Ito: told apart by people who see few colours."""
-_LINES: Final = ("-", "--", ":", "-.")
-"""A further set of the same colour has another line."""
 _ARROWS: Final = {"higher": " ↑", "lower": " ↓", "neither": ""}
 _MARKED: Final = 30
 """Images up to which each has a dot of its own."""
@@ -52,17 +49,7 @@ def write_plot(path: Path, report: FusionReport) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    figure = _draw(report)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(part, format=path.suffix[1:].lower(), dpi=120)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); check the folder and its space"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    save(_draw(report), path)
 
 
 def _draw(report: FusionReport) -> Figure:
@@ -80,8 +67,7 @@ def _draw(report: FusionReport) -> Figure:
         _draw_panel(panel, report, metric)
     for empty in panels[len(report.metrics) :]:
         empty.set_axis_off()
-    # Neither a formula ($) nor hidden (_), whatever a folder is called.
-    names = [f" {name}".replace("$", r"\$") for name in report.sets]
+    names = set_labels(tuple(report.sets))
     in_a_row = int(columns * _PANEL_LETTERS / (max(map(len, names)) + _LINE_LETTERS))
     figure.legend(
         panels[0].get_lines(), names, loc="outside lower center", ncols=max(1, in_a_row), frameon=False
@@ -99,8 +85,8 @@ def _draw_panel(axes: Axes, report: FusionReport, metric: str) -> None:
         axes.plot(
             range(1, len(values) + 1),
             values,
-            color=_COLORS[index % len(_COLORS)],
-            linestyle=_LINES[index // len(_COLORS) % len(_LINES)],
+            color=COLORS[index % len(COLORS)],
+            linestyle=LINES[index // len(COLORS) % len(LINES)],
             marker="o" if len(values) <= _MARKED else None,
             markersize=3,
             label="undefined" if mean is None else in_short(mean),
