@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
 
 if TYPE_CHECKING:
+    from streamfuse.engine.tasks.training import EpochReport
     from streamfuse.jobs.training.pace import Pace
     from streamfuse.jobs.training.run import TrainProgress
 
@@ -23,12 +24,9 @@ __all__ = ["app"]
 _LINE_EVERY_NS = 30 * NS_PER_S
 """Where there is no terminal, a line of progress is printed this often."""
 
+_SCENES_A_LINE = 25
+
 app = typer.Typer(no_args_is_help=True, help="Train networks on data of your own.")
-
-
-@app.callback()
-def _group() -> None:
-    """Makes `train` a group of commands, though there is only one yet."""
 
 
 @app.command("fusion")
@@ -59,6 +57,45 @@ def fusion(
             typer.echo(weights.path)
     for name, value in result.validation.items():
         typer.echo(f"{name.replace('_', ', ')} loss: {value:.4f}")
+
+
+@app.command("detector")
+def detector(
+    config: Annotated[Path, typer.Argument(help="Training file (YAML), as configs/train/detector.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder for pictures, checkpoint and weights.")] = Path(
+        "runs/detector"
+    ),
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As for `streamfuse run`.")
+    ] = None,
+) -> None:
+    """Train a detector on visible, infrared and fused pictures of the same scenes.
+
+    A run that was stopped or killed goes on from its last whole epoch.
+
+    Example: streamfuse train detector configs/train/detector.yaml --out runs/detector
+    """
+    from streamfuse.config.training_detector import load_detector_training  # noqa: PLC0415
+    from streamfuse.jobs.train_detector import Watcher, train_detector  # noqa: PLC0415 - slow imports
+
+    checked = load_detector_training(config, overrides or ())
+    made_by = " ".join(["streamfuse train detector", str(config), *(f"--set {x}" for x in overrides or ())])
+    console = Console(stderr=True)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def on_scene(count: int) -> None:
+        if count % _SCENES_A_LINE == 0:
+            say(f"{count} scenes rendered")
+
+    def on_epoch(report: EpochReport) -> None:
+        losses = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
+        left = dt.timedelta(seconds=round((report.epochs - report.epoch) * report.seconds))
+        say(f"epoch {report.epoch}/{report.epochs}  {losses}  {left} left")
+
+    watcher = Watcher(on_scene=on_scene, on_epoch=on_epoch)
+    typer.echo(train_detector(checked, out_dir=out, made_by=made_by, watcher=watcher).path)
 
 
 @contextmanager
