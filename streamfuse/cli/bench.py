@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,20 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from streamfuse.cli.show import progress_bar
+from streamfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from streamfuse.jobs.benching.bus_report import BusReport
+    from streamfuse.jobs.benching.machine import Target
+    from streamfuse.jobs.benching.tasks_report import TasksReport
 
 __all__ = ["app"]
 
 _WIDTH = 110
 
 app = typer.Typer(no_args_is_help=True, help="Measure what this machine can do.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `bus` a command of its own while it is the only one."""
 
 
 @app.command("bus")
@@ -48,8 +47,7 @@ def bus(
 
     Example: streamfuse bench bus --seconds 5
     """
-    from streamfuse.errors import UsageError  # noqa: PLC0415 - slow imports wait for --help
-    from streamfuse.frames import PixelFormat  # noqa: PLC0415
+    from streamfuse.frames import PixelFormat  # noqa: PLC0415 - slow imports wait for --help
     from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415
     from streamfuse.jobs.benching.bus import BusBench, bench_bus  # noqa: PLC0415
     from streamfuse.jobs.benching.bus_transports import TRANSPORTS  # noqa: PLC0415
@@ -72,9 +70,88 @@ def bus(
     if as_json:
         sys.stdout.write(text)
     else:
-        width = max(Console().width, _WIDTH)  # better broken by the terminal than cut
-        for table in (_results(report), _targets(report)):
+        _show(_results(report), _targets(report.targets()))
+
+
+@app.command("tasks")
+def tasks(
+    weights: Annotated[
+        str, typer.Option(help="As in a pipeline: default, a .pt or .safetensors file, or a name.")
+    ] = "default",
+    batch: Annotated[str, typer.Option(help="Images in one call; several with commas.")] = "1,8",
+    size: Annotated[str, typer.Option(help="Of the images, in pixels.")] = "640x480",
+    backend: Annotated[str, typer.Option(help="auto, openvino, torch or torch-cuda.")] = "auto",
+    rounds: Annotated[int, typer.Option(help="How often every way has its turn.")] = 20,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write all numbers here.")] = None,
+) -> None:
+    """Compare the task stage with its network alone and with YOLO.predict of Ultralytics.
+
+    On pictures of the synthetic street, in turns, each in a process of its own: time of an image, rate,
+    processor time and memory. Weights with masks are measured with masks.
+
+    Example: streamfuse bench tasks --batch 1,8 --json tasks.json
+    """
+    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415 - slow imports wait for --help
+    from streamfuse.jobs.benching.tasks import TasksBench, bench_tasks  # noqa: PLC0415
+
+    bench = TasksBench(
+        weights=weights,
+        batches=_numbers_of(batch, ",", "--batch must be numbers such as 1,8"),
+        size_wh=_size_of(size),
+        backend=backend,
+        rounds=rounds,
+    )
+    if json_file is not None:
+        check_writable(json_file.absolute().parent)
+    with progress_bar(Console(stderr=True), "tasks") as advance:
+        report = bench_tasks(bench, on_progress=advance)
+    if json_file is not None:
+        write_text(json_file, json.dumps(report.as_dict(), indent=2) + "\n")
+    _show(_contestants(report), _targets(report.targets()))
+
+
+def _size_of(text: str) -> tuple[int, int]:
+    numbers = _numbers_of(text, "x", wanted := "--size must be WIDTHxHEIGHT such as 640x480")
+    if len(numbers) != 2:
+        raise UsageError(f"{wanted}, got {text!r}")
+    return numbers[0], numbers[1]
+
+
+def _numbers_of(text: str, separator: str, wanted: str) -> tuple[int, ...]:
+    words = text.split(separator)
+    if not all(word.isascii() and word.isdecimal() for word in words):
+        raise UsageError(f"{wanted}, got {text!r}")
+    return tuple(int(word) for word in words)
+
+
+def _show(*tables: Table) -> None:
+    width = max(Console().width, _WIDTH)  # better broken by the terminal than cut
+    for table in tables:
+        if table.row_count:
             Console(width=width).print(table, crop=False)
+
+
+def _contestants(report: TasksReport) -> Table:
+    values = report.as_dict()
+    machine = values["machine"]
+    table = Table(
+        title=f"{values['task']} with {values['weights']}; {machine['processor']}, "
+        f"{values['threads']} threads, load {machine['load_before']} before",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for word in ("", "backend", "precision"):
+        table.add_column(Text(word), no_wrap=True)
+    for number in ("batch", "ms/image", "p95 ms", "CPU ms", "images/s", "times bare", "objects", "memory MB"):
+        table.add_column(Text(number), justify="right", no_wrap=True)
+    for result in values["results"]:
+        numbers = [f"{result[name]:.2f}" for name in ("ms_per_image", "p95_ms", "cpu_ms_per_image")]
+        numbers += [f"{result['images_per_s']:.1f}", f"{result['ratio_vs_bare']:.2f}"]
+        numbers += [f"{result['objects_per_image']:.1f}", f"{result['memory_mb']:.0f}"]
+        words = [result["what"], result["backend"], result["precision"], str(result["batch"])]
+        table.add_row(*(Text(cell) for cell in (*words, *numbers)))
+    return table
 
 
 def _results(report: BusReport) -> Table:
@@ -106,12 +183,12 @@ def _numbers(stream: dict[str, Any]) -> list[Text]:
     return [Text(cell) for cell in [*cells, f"{stream['memory_used_mb']:.1f}"]]
 
 
-def _targets(report: BusReport) -> Table:
+def _targets(targets: Sequence[Target]) -> Table:
     table = Table(title="targets", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for column in ("limit", "got", ""):
         table.add_column(column, justify="right")
-    for target in report.targets():
+    for target in targets:
         sign = "≥" if target.at_least else "≤"
         got, met = f"{target.got:.2f}", "met" if target.met else "missed"
         table.add_row(Text(target.what), Text(f"{sign} {target.limit:g}"), Text(got), Text(met))

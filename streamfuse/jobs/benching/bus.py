@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from streamfuse.errors import PromiseError, UsageError
+from streamfuse.errors import StreamfuseError, UsageError
 from streamfuse.frames import PixelFormat
 from streamfuse.jobs.benching.bus_load import SPECK, Load, Stream, streams
 from streamfuse.jobs.benching.bus_measure import StreamSample, measure
@@ -75,7 +75,7 @@ def bench_bus(bench: BusBench, *, on_progress: Callable[[int, int, str], None]) 
             continue
         try:
             found[name].append(_measured(name, bench))
-        except PromiseError as error:
+        except StreamfuseError as error:
             failed[name] = str(error)
     on_progress(total, total, "")
     rounds = {name: tuple(found[name]) for name in names if name not in failed}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing as mp
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +14,10 @@ import numpy as np
 from streamfuse.clock import NS_PER_MS, NS_PER_S
 from streamfuse.errors import PromiseError
 from streamfuse.io.transport.rundir import RunDir
-from streamfuse.jobs.benching.bus_child import Child, answers, consume, produce
+from streamfuse.jobs.benching.bus_child import consume, produce
 from streamfuse.jobs.benching.bus_ends import Wire
 from streamfuse.jobs.benching.bus_load import WINDOW, Load
+from streamfuse.jobs.benching.child import Child, answers
 
 __all__ = ["StreamSample", "measure"]
 
@@ -62,8 +64,10 @@ def measure(load: Load) -> dict[str, StreamSample]:
         ]
         ends: dict[str, list[Child]] = {}
         for wire in wires:
-            jobs = [(produce, wire, 0), *((consume, wire, number) for number in range(load.consumers))]
-            ends[wire.stream.name] = [stack.enter_context(closing(Child(context, *job))) for job in jobs]
+            jobs = [(produce, 0), *((consume, number) for number in range(load.consumers))]
+            ends[wire.stream.name] = [
+                stack.enter_context(closing(_child(context, job, wire, number))) for job, number in jobs
+            ]
         children = [child for of_stream in ends.values() for child in of_stream]
         answers(children, timeout_s=_PATIENCE_S)
         _tell(children, "go")
@@ -71,6 +75,11 @@ def measure(load: Load) -> dict[str, StreamSample]:
         seen = {name: [next(said) for _ in of_stream] for name, of_stream in ends.items()}
         _tell(children, "leave")
         return {name: _sample(of_stream[0], of_stream[1:]) for name, of_stream in seen.items()}
+
+
+def _child(context: SpawnContext, job: Callable[..., None], wire: Wire, number: int) -> Child:
+    what = f"{wire.load.transport}: {job.__name__} {wire.stream.name}"
+    return Child(context, what, job, (wire, number))
 
 
 def _tell(children: Sequence[Child], word: str) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import mmap
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
@@ -19,8 +15,9 @@ from streamfuse.jobs.benching.bus_load import WINDOW, Stream
 from streamfuse.jobs.benching.bus_measure import StreamSample
 from streamfuse.jobs.benching.bus_ours import slots_of
 from streamfuse.jobs.benching.bus_transports import OURS, RIVAL
+from streamfuse.jobs.benching.machine import Target, machine_facts, versions
 
-__all__ = ["BusReport", "Measured", "Target"]
+__all__ = ["BusReport", "Measured"]
 
 Samples = Mapping[str, StreamSample]
 """By the name of the stream."""
@@ -51,21 +48,6 @@ class Measured:
         one = sum(sample.producer_cpu_us for sample in self.paced.values())
         two = sum(sample.producer_cpu_us for sample in self.paced_for_two.values())
         return 100 * (two / one - 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A promise and what was measured of it."""
-
-    what: str
-    limit: float
-    got: float
-    at_least: bool = False
-
-    @property
-    def met(self) -> bool:
-        """Whether it was kept."""
-        return self.got >= self.limit if self.at_least else self.got <= self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,23 +99,15 @@ class BusReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
-            "machine": {**_machine(), "load_before": round(self.load_before, 2)},
-            "versions": {name: _version(name) for name in _PACKAGES},
+            "machine": {**machine_facts(), "load_before": round(self.load_before, 2)},
+            "versions": versions(_PACKAGES),
             "seconds": self.seconds,
             "streams": [_described(stream) for stream in self.streams],
             "results": [
                 *(self._result(name) for name in self.rounds),
                 *({"transport": name, "installed": False, "why": why} for name, why in self.missing.items()),
             ],
-            "targets": [
-                {
-                    "what": target.what,
-                    "limit": target.limit,
-                    "got": round(target.got, 3),
-                    "met": target.met,
-                }
-                for target in self.targets()
-            ],
+            "targets": [target.as_dict() for target in self.targets()],
         }
 
     def _result(self, transport: str) -> dict[str, Any]:
@@ -199,20 +173,3 @@ def _described(stream: Stream) -> dict[str, Any]:
         "fps": stream.fps,
         "frame_nbytes": stream.spec.nbytes,
     }
-
-
-def _machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return {
-        "processor": next(names, platform.machine()),
-        "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
