@@ -54,7 +54,8 @@ class DetectorScenes(Block):
     leave_out: dict[str, tuple[_Count, _Count]] = Field(default_factory=dict)
     """By stem of a video, the first and the last frame of a part never to take: what will be tested on."""
     boxes: tuple[AbsolutePath, ...] = ()
-    """Folders of YOLO text files named by stem, one an annotator; their union counts, in each rendering."""
+    """Folders of YOLO text files named by stem, one an annotator; their union counts, in each rendering. Of a
+    video those frames are taken that have a file, STEM-FRAME.txt, counted from 0."""
     guesses: Guesses | None = None
     """What labels the scenes in place of annotators."""
 

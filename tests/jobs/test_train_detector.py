@@ -21,7 +21,7 @@ licence: AGPL-3.0-or-later
 streets: {seeds: [3, 1], lights: [day], moments: 1}
 renderings: [visible]
 side_px: 320
-learning: {epochs: 3, batch: 2, mosaic: 0, close_mosaic: 0}
+learning: {epochs: 2, batch: 2, mosaic: 0, close_mosaic: 0}
 threads: 1
 """
 
@@ -45,14 +45,12 @@ def test_a_killed_training_goes_on_and_leaves_weights_with_a_card(tmp_path: Path
     rendered_ns = (out / "data" / "dataset.yaml").stat().st_mtime_ns
     second = subprocess.run(command, capture_output=True, text=True, timeout=250, check=True)
     assert (out / "data" / "dataset.yaml").stat().st_mtime_ns == rendered_ns
-    assert "epoch 1/3" not in second.stderr
-    assert "epoch 3/3" in second.stderr
+    assert "epoch 1/2" not in second.stderr
+    assert "epoch 2/2" in second.stderr
     assert second.stdout.strip() == str(out / "tiny.safetensors")
     network = load_task_network(second.stdout.strip(), kind="segment", where="test")
     assert dict(network.names) == {0: "person", 1: "bicycle", 2: "car"}
     assert "1 synthetic streets" in (out / "tiny.json").read_text()
-    third = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
-    assert "epoch" not in third.stderr
 
 
 def test_a_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:

@@ -95,17 +95,28 @@ def _still(stem: str, visible: Path, infrared: Path) -> tuple[str, Rgb, Gray]:
 
 
 def _video(folder: DetectorScenes, visible: Path, infrared: Path) -> Iterator[tuple[str, Rgb, Gray]]:
-    """Every nth pair of frames, but for the part that is left out."""
+    """Every nth pair of frames, or those that somebody has labelled; but for the part that is left out."""
     first, last = folder.leave_out.get(visible.stem, (0, -1))
+    wanted = _labelled(folder, visible.stem) if folder.boxes else None
     with (
         closing(VideoSource(visible, stream=StreamName.VISIBLE)) as seen,
         closing(VideoSource(infrared, stream=StreamName.INFRARED)) as warm,
     ):
         number = 0
         while (one := seen.read()) is not None and (other := warm.read()) is not None:
-            if number % folder.every == 0 and not first <= number <= last:
+            is_wanted = number % folder.every == 0 if wanted is None else number in wanted
+            if is_wanted and not first <= number <= last:
                 yield f"{visible.stem}-{number}", image_to_rgb(one.image), gray8(other.image).copy()
             number += 1
+
+
+def _labelled(folder: DetectorScenes, stem: str) -> frozenset[int]:
+    """Numbers of the frames that have a label file in every folder."""
+    numbers = [
+        [path.stem.rpartition("-")[2] for path in labels.glob(f"{stem}-*.txt")] for labels in folder.boxes
+    ]
+    sets = [{int(number) for number in found if number.isdigit()} for found in numbers]
+    return frozenset(set.intersection(*sets))
 
 
 def _listed(path: Path) -> list[str]:

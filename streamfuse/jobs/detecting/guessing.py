@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamfuse.config.pipeline import Segment, Tasks
 from streamfuse.config.training_detector import Guesses
 from streamfuse.core.boxes import Box, box_iou, merge_boxes
-from streamfuse.core.masks import decode_mask
+from streamfuse.core.masks import decode_mask, encode_mask
 from streamfuse.engine.tasks.runner import TaskRunner
 from streamfuse.frames import Detection
 from streamfuse.jobs.detecting.scene import Thing
@@ -23,6 +24,8 @@ XyXy = tuple[float, float, float, float]
 
 _MAYBE = 0.15
 """What is surer than this may be an object."""
+_GREY = 114
+"""What Ultralytics pads with, so that it means nothing to a detector."""
 _SAME = 0.5
 """Two boxes that overlap more than this (IoU) are of one object."""
 
@@ -31,8 +34,9 @@ _SAME = 0.5
 class DetectorGuesses:
     """Says what is in a scene.
 
-    It looks at every rendering and takes the union, as one takes that of several annotators: what the smoke
-    hides from one camera the other one shows.
+    It looks at every rendering, as it is and from twice as far, and takes the union, as one takes that of
+    several annotators: what the smoke hides from one camera the other one shows, and who is too near to be
+    known from what it learnt stands farther away.
     """
 
     runner: TaskRunner
@@ -42,10 +46,12 @@ class DetectorGuesses:
     def __call__(self, renderings: Mapping[str, Rgb]) -> tuple[tuple[Thing, ...], tuple[XyXy, ...]]:
         """Objects, and boxes of what may be one."""
         images = list(renderings.values())
-        looked = self.runner.run(images, pair_ids=range(len(images)))
-        found = [[one for one in each.detections if one.class_name in self.classes] for each in looked]
         height, width = images[0].shape[:2]
         size_wh = (width, height)
+        far = [_farther(image) for image in images]
+        looked = self.runner.run([*images, *far], pair_ids=range(2 * len(images)))
+        found = [[one for one in each.detections if one.class_name in self.classes] for each in looked]
+        found[len(images) :] = [[_nearer(one, size_wh) for one in each] for each in found[len(images) :]]
         sure, maybe = (
             merge_boxes([self._boxes(each, size_wh, least=least) for each in found], min_iou=_SAME)
             for least in (self.confidence, _MAYBE)
@@ -71,6 +77,27 @@ def open_guesses(guesses: Guesses, classes: Sequence[str]) -> DetectorGuesses:
     """
     tasks = Tasks(segment=Segment(weights=str(guesses.weights), confidence=_MAYBE))
     return DetectorGuesses(TaskRunner.load(tasks), classes, guesses.confidence)
+
+
+def _farther(image: Rgb) -> Rgb:
+    """The image at half its size, in the corner of a grey one."""
+    height, width = image.shape[:2]
+    canvas = np.full_like(image, _GREY)
+    half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    canvas[: height // 2, : width // 2] = half
+    return canvas
+
+
+def _nearer(one: Detection, size_wh: tuple[int, int]) -> Detection:
+    """What was found in :func:`_farther`, in pixels of the image itself."""
+    width, height = size_wh
+    left, top, right, bottom = (2 * edge for edge in one.box_xyxy)
+    mask = None
+    if one.mask_rle is not None:
+        far = decode_mask(one.mask_rle, size_wh)[: height // 2, : width // 2].astype(np.uint8)
+        near = cv2.resize(far, (width, height), interpolation=cv2.INTER_NEAREST)
+        mask = encode_mask(near.astype(np.bool_))
+    return replace(one, box_xyxy=(left, top, right, bottom), mask_rle=mask)
 
 
 def _box(one: Detection, classes: Sequence[str], size_wh: tuple[int, int]) -> Box:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,9 +15,13 @@ __all__ = ["Scene", "Thing", "views_of"]
 Rgb = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 XyXy = tuple[float, float, float, float]
+Window = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom are the first outside."""
 
 _LEAST_PX = 4.0
 """Objects narrower or lower than this in a view are left out: nothing can be told of them."""
+_CLOSER = 2
+"""Enlarged views of a scene."""
 _LEAST_SHARE = 0.35
 """Of an object's box that a view must hold to count as the object."""
 
@@ -81,7 +85,10 @@ class View:
 
 
 def views_of(scene: Scene, *, side_px: int) -> Iterator[View]:
-    """Squares of the scene at its own size, so that small things stay as they are, and all of it, shrunk.
+    """The scene from near and far: a detector must know things of any size.
+
+    These are squares at its own size, so that small things keep their pixels; all of it, shrunk; and of the
+    squares of half the side, enlarged, those that hold the most.
 
     Args:
         scene: what to look at.
@@ -89,25 +96,38 @@ def views_of(scene: Scene, *, side_px: int) -> Iterator[View]:
     """
     width, height = scene.size_wh
     images = {kind: _painted_over(image, scene.unsure) for kind, image in scene.renderings.items()}
+    painted = replace(scene, renderings=images)
+    for window in _windows(scene.size_wh, side_px):
+        yield _view(painted, window, scale=1.0)
+    if max(width, height) > side_px:
+        yield _view(painted, (0, 0, width, height), scale=side_px / max(width, height))
+    closer = [_view(painted, window, scale=2.0) for window in _windows(scene.size_wh, side_px // 2)]
+    closer.sort(key=lambda view: view.labels.count("\n"), reverse=True)
+    yield from (view for view in closer[:_CLOSER] if view.labels)
+
+
+def _view(scene: Scene, window: Window, *, scale: float) -> View:
+    left, top, right, bottom = window
+    size_wh = (round((right - left) * scale), round((bottom - top) * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return View(
+        name=f"{scene.name}-{left}-{top}-{right - left}",
+        renderings={
+            kind: _cut(image, window)
+            if scale == 1
+            else cv2.resize(_cut(image, window), size_wh, interpolation=how).astype(np.uint8, copy=False)
+            for kind, image in scene.renderings.items()
+        },
+        labels=_labels(scene, window, scale),
+    )
+
+
+def _windows(size_wh: tuple[int, int], side_px: int) -> Iterator[Window]:
+    """Squares that cover an image, evenly spread, cut where it is smaller."""
+    width, height = size_wh
     for top in _starts(height, side_px):
         for left in _starts(width, side_px):
-            window = (left, top, min(width, left + side_px), min(height, top + side_px))
-            yield View(
-                name=f"{scene.name}-{left}-{top}",
-                renderings={kind: _cut(image, window) for kind, image in images.items()},
-                labels=_labels(scene, window),
-            )
-    if max(width, height) > side_px:
-        scale = side_px / max(width, height)
-        small_wh = (round(width * scale), round(height * scale))
-        yield View(
-            name=f"{scene.name}-whole",
-            renderings={
-                kind: cv2.resize(image, small_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-                for kind, image in images.items()
-            },
-            labels=_labels(scene, (0, 0, width, height), shrunk=scale),
-        )
+            yield left, top, min(width, left + side_px), min(height, top + side_px)
 
 
 def _starts(length: int, side_px: int) -> list[int]:
@@ -117,7 +137,7 @@ def _starts(length: int, side_px: int) -> list[int]:
     return [round(last * index / max(1, count - 1)) for index in range(count)]
 
 
-def _cut(image: Rgb, window: tuple[int, int, int, int]) -> Rgb:
+def _cut(image: Rgb, window: Window) -> Rgb:
     left, top, right, bottom = window
     return image[top:bottom, left:right]
 
@@ -135,11 +155,11 @@ def _painted_over(image: Rgb, boxes: tuple[XyXy, ...]) -> Rgb:
     return painted
 
 
-def _labels(scene: Scene, window: tuple[int, int, int, int], shrunk: float = 1.0) -> str:
+def _labels(scene: Scene, window: Window, scale: float) -> str:
     lines = []
     for thing in scene.things:
         box = _clipped(thing.box_xyxy, window)
-        if box is None or min(box[2] - box[0], box[3] - box[1]) * shrunk < _LEAST_PX:
+        if box is None or min(box[2] - box[0], box[3] - box[1]) * scale < _LEAST_PX:
             continue
         outline = outline_in_box(_cut_mask(thing.mask, window), box)
         size = np.array((window[2] - window[0], window[3] - window[1]))
@@ -148,7 +168,7 @@ def _labels(scene: Scene, window: tuple[int, int, int, int], shrunk: float = 1.0
     return "".join(lines)
 
 
-def _clipped(box: XyXy, window: tuple[int, int, int, int]) -> XyXy | None:
+def _clipped(box: XyXy, window: Window) -> XyXy | None:
     """The part of a box within a window, in its pixels; None where it shows too little of the object."""
     left, top = max(box[0], window[0]), max(box[1], window[1])
     right, bottom = min(box[2], window[2]), min(box[3], window[3])
@@ -160,7 +180,7 @@ def _clipped(box: XyXy, window: tuple[int, int, int, int]) -> XyXy | None:
     return left - window[0], top - window[1], right - window[0], bottom - window[1]
 
 
-def _cut_mask(mask: Mask, window: tuple[int, int, int, int]) -> Mask:
+def _cut_mask(mask: Mask, window: Window) -> Mask:
     left, top, right, bottom = window
     return mask[top:bottom, left:right]
 

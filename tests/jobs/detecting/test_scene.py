@@ -33,20 +33,25 @@ def boxes_of(labels: str, size_wh: tuple[int, int]) -> list[tuple[int, ...]]:
     return found
 
 
-def test_squares_keep_the_size_of_things_and_the_whole_is_shrunk() -> None:
-    """A scene of twice the side gives four squares at full size and one of everything, at half size."""
+def test_things_are_shown_at_their_size_smaller_and_larger() -> None:
+    """A scene of twice the side: four squares as they are, all of it at half, one at twice its size."""
     views = list(views_of(scene((128, 128), (10, 20, 30, 60)), side_px=SIDE_PX))
-    assert [view.name for view in views] == ["a-0-0", "a-64-0", "a-0-64", "a-64-64", "a-whole"]
+    assert [view.name for view in views] == [
+        *("a-0-0-64", "a-64-0-64", "a-0-64-64", "a-64-64-64", "a-0-0-128"),
+        "a-0-32-32",
+    ]
     assert {image.shape for view in views for image in view.renderings.values()} == {(64, 64, 3)}
     assert boxes_of(views[0].labels, (64, 64)) == [(10, 20, 30, 60)]
     assert [boxes_of(view.labels, (64, 64)) for view in views[1:4]] == [[], [], []]
     assert boxes_of(views[4].labels, (64, 64)) == [(5, 10, 15, 30)]
+    assert boxes_of(views[5].labels, (64, 64)) == [(20, 0, 60, 56)]
 
 
-def test_a_small_scene_is_one_view_as_it_is() -> None:
-    """Nothing is enlarged or padded."""
-    (view,) = views_of(scene((50, 40), (1, 1, 20, 20)), side_px=SIDE_PX)
+def test_a_small_scene_is_shown_whole() -> None:
+    """As it is, without padding; and closer."""
+    view, *closer = views_of(scene((50, 40), (1, 1, 20, 20)), side_px=SIDE_PX)
     assert view.renderings["fused"].shape == (40, 50, 3)
+    assert {each.renderings["fused"].shape for each in closer} == {(64, 64, 3)}
 
 
 def test_what_a_square_shows_too_little_of_is_no_object_of_it() -> None:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from streamfuse.config.training_detector import DetectorScenes
+from streamfuse.config.training_detector import DetectorScenes, Guesses
 from streamfuse.engine.fusion import FusionEngine
 from streamfuse.errors import SourceError
 from streamfuse.frames import Image
@@ -73,10 +73,10 @@ def test_a_pair_without_partner_or_label_is_named(
         list(folder_scenes(wanted, ("person",), renderer))
 
 
-def test_of_a_video_every_nth_pair_is_taken_but_for_what_will_be_tested_on(
+def test_of_a_video_every_nth_pair_is_taken_or_those_with_labels_but_none_to_test_on(
     tmp_path: Path, renderer: Renderer
 ) -> None:
-    """Ten frames, every second one, frames 3 to 6 left out: 0, 2 and 8."""
+    """Ten frames, every second one, frames 3 to 6 left out; with label files, those that have one."""
     for name, level in (("visible", 40), ("infrared", 90)):
         (tmp_path / name).mkdir()
         with av.open(str(tmp_path / name / "clip.mp4"), "w") as container:
@@ -87,8 +87,16 @@ def test_of_a_video_every_nth_pair_is_taken_but_for_what_will_be_tested_on(
                 pixels = np.full((SIZE_WH[1], SIZE_WH[0], 3), level + number, np.uint8)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
             container.mux(stream.encode(None))
-    wanted = DetectorScenes(path=tmp_path, title="V", every=2, leave_out={"clip": (3, 6)}, boxes=(tmp_path,))
+    left_out = {"clip": (3, 6)}
+    guesses = Guesses(weights=tmp_path / "earlier.safetensors")
+    wanted = DetectorScenes(path=tmp_path, title="V", every=2, leave_out=left_out, guesses=guesses)
     unsure = (1.0, 1.0, 9.0, 9.0)
     scenes = list(folder_scenes(wanted, ("person",), renderer, guess=lambda _: ((), (unsure,))))
     assert [scene.name for scene in scenes] == ["V-clip-0", "V-clip-2", "V-clip-8"]
     assert all(scene.unsure == (unsure,) for scene in scenes)
+    for number in (1, 4, 9):
+        (tmp_path / f"clip-{number}.txt").write_text("0 0.5 0.5 0.2 0.4")
+    labelled = DetectorScenes(path=tmp_path, title="V", leave_out=left_out, boxes=(tmp_path,))
+    scenes = list(folder_scenes(labelled, ("person",), renderer))
+    assert [scene.name for scene in scenes] == ["V-clip-1", "V-clip-9"]
+    assert all(len(scene.things) == 1 for scene in scenes)
