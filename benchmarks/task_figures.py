@@ -248,7 +248,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/tasks"), help="folder for what is made")
     parser.add_argument("--pictures", type=Path, default=Path("docs/images"), help="folder of the pictures")
     parser.add_argument(
-        "--results", type=Path, default=Path("benchmarks/results/tasks"), help="folder of the tables"
+        "--results", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
     )
     return parser.parse_args()
 

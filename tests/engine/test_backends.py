@@ -228,7 +228,8 @@ def test_without_cuda_the_next_is_taken_and_says_why(network: nn.Module) -> None
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_without_openvino_torch_is_taken(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that cannot be loaded is one more reason, not a crash."""
-    monkeypatch.delitem(sys.modules, "streamfuse.engine.backends.openvino_backend", raising=False)
+    for loaded in ("openvino_backend", "openvino_quiet"):
+        monkeypatch.delitem(sys.modules, f"streamfuse.engine.backends.{loaded}", raising=False)
     monkeypatch.setitem(sys.modules, "openvino", None)
     backend, why = open_backend("auto", network)
     assert backend.name == "torch"
