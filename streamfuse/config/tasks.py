@@ -39,7 +39,8 @@ class Detect(Task):
     """Object detection: boxes."""
 
     track: bool = False
-    """Identities over time (ByteTrack) for all objects, those of `segment` and `more` too."""
+    """Identities over time (ByteTrack) for all objects, those of `segment` and `more` too. An object that is
+    followed already is reported down to 0.4 of its `confidence`."""
 
 
 class Segment(Task):

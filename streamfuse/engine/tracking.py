@@ -24,6 +24,8 @@ __all__ = ["Tracker"]
 
 _BLIND_S: Final = 5.0
 """After so long without a look nobody is taken for who was there before."""
+_SURE, _FAINT = 1.0, 0.5
+"""Scores that ByteTrack gets, whose first association takes the one, and its second the other."""
 _MOST: Final = 300
 """Objects of one image that are followed, the surest: the effort grows with their square and more."""
 _TWINS: Final = 0.75
@@ -55,34 +57,47 @@ class Tracker:
         self._last_id = after_id
 
     def update(
-        self, detections: Sequence[Detection], *, capture_ns: int, looked: bool
+        self,
+        detections: Sequence[Detection],
+        *,
+        capture_ns: int,
+        looked: bool,
+        faint: Sequence[Detection] = (),
     ) -> tuple[Detection, ...]:
         """The objects of the next image, in their order, with the ids of their tracks where they have one.
 
         Args:
             detections: what the networks found; two that are one object get one id.
+            faint: what they are less sure of. It begins no track, but where a confirmed one is expected it
+                is the object, and is given behind the others.
             capture_ns: when the image was captured; monotonic.
             looked: False where no network ran (``every``): the answer is then where the confirmed tracks of
                 the last look will have moved to.
         """
         if not looked:
             return self._predicted(capture_ns)
-        surest = sorted(range(len(detections)), key=lambda index: -detections[index].confidence)[:_MOST]
-        rows = self._rows([detections[index] for index in surest])
+        found = [*detections, *faint]
+        is_sure = [index < len(detections) for index in range(len(found))]
+        surest = sorted(range(len(found)), key=lambda i: (is_sure[i], found[i].confidence), reverse=True)[
+            :_MOST
+        ]
+        rows = self._rows([found[index] for index in surest])
+        rows[:, 4] = [_SURE if is_sure[index] else _FAINT for index in surest]
         twin_of = _twins(rows)
         leaders = np.flatnonzero(twin_of == np.arange(len(rows)))
         ids: dict[int, int] = {}
         for track in self._byte_track.look(rows[leaders], capture_ns=capture_ns):
             place = int(leaders[track.idx])
             ids[place] = track.track_id
-            self._tell(track, detections[surest[place]])
-        found = list(detections)
+            self._tell(track, found[surest[place]])
+        known: set[int] = set()
         for place, index in enumerate(surest):
             ids.setdefault(place, ids.get(int(twin_of[place]), 0))
             if (story := self._stories.get(ids[place])) is not None and story.id is not None:
-                found[index] = story.of(detections[index])
+                found[index] = story.of(found[index])
+                known.add(index)
         self._forget()
-        return tuple(found)
+        return tuple(one for index, one in enumerate(found) if is_sure[index] or index in known)
 
     def _rows(self, detections: Sequence[Detection]) -> _Floats:
         """Nx6: left, top, right, bottom, confidence, number of the class name."""
@@ -96,6 +111,7 @@ class Tracker:
         """Note that a track was seen."""
         story = self._stories.setdefault(track.track_id, _Story())
         story.labels[seen.class_id, seen.class_name] += 1
+        story.confidence = seen.confidence
         track.cls = self._classes[story.label[1]]
         if story.id is None and track.is_activated:
             self._last_id += 1
@@ -113,7 +129,7 @@ class Tracker:
                 box_xyxy=(left, top, right, bottom),
                 class_id=story.label[0],
                 class_name=story.label[1],
-                confidence=float(track.score),
+                confidence=story.confidence,
                 track_id=story.id,
                 is_predicted=True,
             )
@@ -129,6 +145,8 @@ class _Story:
     """What it is called; None until it is confirmed."""
     labels: Counter[_Label] = field(default_factory=Counter)
     """How often it was found to be what."""
+    confidence: float = 0.0
+    """When it was last seen."""
 
     @property
     def label(self) -> _Label:
@@ -143,16 +161,16 @@ class _Story:
 class _ByteTrack(ultralytics("trackers.byte_tracker").BYTETracker):  # type: ignore[misc]  # it has no types
     """Ultralytics' tracker, its frames being milliseconds.
 
-    The detector's threshold has been applied already and differs between networks, so all boxes take part in
-    the first association, and scores do not weigh in it.
+    The detector's threshold has been applied already and differs between networks. So scores do not weigh in
+    the association, but for the first and the second part: of what is sure, and of what is faint.
     """
 
     def __init__(self) -> None:
         super().__init__(
             SimpleNamespace(
-                track_high_thresh=0.0,
+                track_high_thresh=_SURE,
                 track_low_thresh=0.0,
-                new_track_thresh=0.0,
+                new_track_thresh=_SURE,
                 track_buffer=round(GONE_S * NS_PER_S / NS_PER_MS),
                 match_thresh=0.8,
                 fuse_score=False,

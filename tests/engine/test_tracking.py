@@ -31,11 +31,15 @@ class Film:
         self.now_ns = 7_000_000_000_000
 
     def show(
-        self, *detections: Detection, after_ms: float = 33, looked: bool = True
+        self,
+        *detections: Detection,
+        after_ms: float = 33,
+        looked: bool = True,
+        faint: Sequence[Detection] = (),
     ) -> tuple[Detection, ...]:
         """The next image."""
         self.now_ns += round(after_ms * MS)
-        return self.tracker.update(detections, capture_ns=self.now_ns, looked=looked)
+        return self.tracker.update(detections, capture_ns=self.now_ns, looked=looked, faint=faint)
 
     def ids(self, *detections: Detection, after_ms: float = 33) -> list[int | None]:
         """The ids of the next image's objects."""
@@ -49,6 +53,19 @@ def test_who_moves_keeps_its_id() -> None:
         one, two = found(100 + 4 * step), found(340 - 4 * step, y=190)
         assert film.ids(one, two) == [1, 2]
         assert film.ids(two, one) == [2, 1]
+
+
+def test_who_is_followed_is_found_where_the_network_is_less_sure() -> None:
+    """A faint object where a track is expected is that one, with its own score; elsewhere it is nothing."""
+    film = Film()
+    for step in range(5):
+        film.show(found(100 + 4 * step))
+    for step in range(5, 12):
+        dim = found(100 + 4 * step, confidence=0.12)
+        (told,) = film.show(faint=[dim, found(400, confidence=0.2)])
+        assert (told.track_id, told.confidence, told.box_xyxy) == (1, 0.12, dim.box_xyxy)
+    assert film.ids(found(148)) == [1]
+    assert film.show(faint=[found(400, confidence=0.2)]) == ()
 
 
 def test_what_was_found_stays_as_it_is_but_for_its_id() -> None:

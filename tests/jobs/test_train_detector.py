@@ -8,9 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file
 
-from streamfuse.config.training_detector import DetectorConfig, DetectorStreets, Learning
+from streamfuse.config.training_detector import (
+    DetectorConfig,
+    DetectorStreets,
+    Learning,
+    load_detector_training,
+)
 from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.errors import UsageError
 from streamfuse.jobs.train_detector import train_detector
@@ -51,6 +58,19 @@ def test_a_killed_training_goes_on_and_leaves_weights_with_a_card(tmp_path: Path
     network = load_task_network(second.stdout.strip(), kind="segment", where="test")
     assert dict(network.names) == {0: "person", 1: "bicycle", 2: "car"}
     assert "1 synthetic streets" in (out / "tiny.json").read_text()
+    _goes_on_from(out / "tiny.safetensors", config, out=tmp_path / "on")
+
+
+def _goes_on_from(start: Path, config: Path, *, out: Path) -> None:
+    """With a rate of next to nothing, what comes out is what was begun with."""
+    settings = (f"start_from={start}", "learning.epochs=1", "learning.learning_rate=1.0e-9")
+    job = load_detector_training(config, settings)
+    made = train_detector(job, out_dir=out)
+    before, after = load_file(start), load_file(made.path)
+    kernels = [name for name in before if name.endswith("conv.weight")]
+    assert len(kernels) > 50
+    for name in kernels:
+        np.testing.assert_allclose(after[name].float(), before[name].float(), atol=2e-3)
 
 
 def test_a_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:

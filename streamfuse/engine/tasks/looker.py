@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from streamfuse.config.tasks import Task
 from streamfuse.engine.tasks.backends.base import Pixels, TaskBackend
@@ -16,6 +17,9 @@ from streamfuse.errors import UsageError
 
 __all__ = ["Looker", "Wanted", "open_looker"]
 
+_FAINT_SHARE: Final = 0.4
+"""ByteTrack's second look: from 0.1 on where the detector's threshold is 0.25."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -26,6 +30,8 @@ class Wanted:
     kind: str
     """``detect`` or ``segment``."""
     task: Task
+    is_followed: bool
+    """Whether its objects get tracks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +150,7 @@ def _reading(wanted: Wanted, names: Mapping[int, str], graph: TaskGraph) -> Read
         names=names,
         is_end_to_end=graph.is_end_to_end,
         confidence=task.confidence,
+        faint_share=_FAINT_SHARE if wanted.is_followed else 1.0,
         overlap=task.overlap,
         class_ids=_class_ids(wanted, names) if task.classes else None,
         most=task.most,

@@ -25,6 +25,8 @@ class Reading:
     """Of all classes of the network."""
     is_end_to_end: bool
     confidence: float
+    faint_share: float
+    """Objects from this share of ``confidence`` up to it are given apart, for who follows them; 1: none."""
     overlap: float
     class_ids: tuple[int, ...] | None
     """None: all."""
@@ -40,6 +42,8 @@ class Found:
     """The surest first."""
     left_out: int = 0
     """Objects beyond the most that were asked for."""
+    faint: tuple[Detection, ...] = ()
+    """Less sure than asked for, without masks."""
 
 
 def read_objects(raw: Raw, reading: Reading, letterbox: Letterbox) -> Iterator[Found]:
@@ -48,18 +52,21 @@ def read_objects(raw: Raw, reading: Reading, letterbox: Letterbox) -> Iterator[F
     with torch.inference_mode():
         found: list[Tensor] = suppress(
             raw.predictions,
-            reading.confidence,
+            reading.confidence * reading.faint_share,
             reading.overlap,
             classes=None if reading.class_ids is None else list(reading.class_ids),
             max_det=max(raw.predictions.shape[1:]),  # all, so that we know how many are too many
             nc=len(reading.names),
             end2end=reading.is_end_to_end,
         )
-    for index, rows in enumerate(found):
+    for index, all_rows in enumerate(found):
+        sure = all_rows[:, 4] >= reading.confidence
+        rows, faint = all_rows[sure], all_rows[~sure]
         prototypes = None if raw.prototypes is None or not reading.masks else raw.prototypes[index]
         yield Found(
             detections=_detections(rows[: reading.most], prototypes, reading.names, letterbox),
             left_out=max(0, len(rows) - reading.most),
+            faint=_detections(faint[: reading.most], None, reading.names, letterbox),
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamfuse.config.tasks import Tasks
+from streamfuse.config.tasks import Task, Tasks
 from streamfuse.engine.tasks.backends.base import Pixels, TaskBackend
 from streamfuse.engine.tasks.letterbox import Letterbox
 from streamfuse.engine.tasks.letterbox_torch import boxed_tensor
@@ -32,6 +32,8 @@ class Looked:
     """Whether any network looked for objects; else there may be some (``every``)."""
     left_out: int = 0
     """Objects beyond the ``most`` of their tasks."""
+    faint: tuple[Detection, ...] = ()
+    """With ``track``: what is less sure than asked for, but may be an object that is followed already."""
 
 
 class TaskRunner:
@@ -168,12 +170,15 @@ class TaskRunner:
 
 def _wanted(tasks: Tasks) -> Iterator[Wanted]:
     """The tasks that look for objects, in the order in which they report."""
-    if tasks.detect is not None:
-        yield Wanted(where="tasks.detect", kind="detect", task=tasks.detect)
-    if tasks.segment is not None:
-        yield Wanted(where="tasks.segment", kind="segment", task=tasks.segment)
-    for number, more in enumerate(tasks.more):
-        yield Wanted(where=f"tasks.more.{number}", kind=more.kind, task=more)
+    named: list[tuple[str, str, Task | None]] = [
+        ("tasks.detect", "detect", tasks.detect),
+        ("tasks.segment", "segment", tasks.segment),
+        *((f"tasks.more.{number}", more.kind, more) for number, more in enumerate(tasks.more)),
+    ]
+    follows = tasks.detect is not None and tasks.detect.track
+    for where, kind, task in named:
+        if task is not None:
+            yield Wanted(where=where, kind=kind, task=task, is_followed=follows)
 
 
 def _boxed(letterbox: Letterbox, image: Pixels) -> Pixels:
@@ -194,4 +199,5 @@ def _with(looked: Looked, objects: Sequence[Found]) -> Looked:
         detections=looked.detections + tuple(one for found in objects for one in found.detections),
         looked=True,
         left_out=looked.left_out + sum(found.left_out for found in objects),
+        faint=looked.faint + tuple(one for found in objects for one in found.faint),
     )

@@ -23,7 +23,6 @@ from streamfuse.errors import MachineError, UsageError, WeightsError
 __all__ = ["EpochReport", "YoloTraining", "train_yolo"]
 
 _FIXED: Final[Mapping[str, Any]] = {
-    "pretrained": False,  # of what is given; nothing is fetched
     "amp": False,  # on CUDA only, where it wants to fetch a network to try it; see `_in_bfloat16`
     "plots": False,
     "val": False,  # validation images are no business of the learner
@@ -120,6 +119,7 @@ def _settings(training: YoloTraining, out: Path) -> dict[str, Any]:
     return {
         **_FIXED,
         "data": str(training.dataset),
+        "pretrained": training.start is not None,  # else it would not take over the weights it is given
         "project": str(out.resolve()),
         "name": "run",
         "imgsz": training.side_px,

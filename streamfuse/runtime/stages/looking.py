@@ -88,7 +88,9 @@ class Looking:
     def _followed(self, looked: Looked, size_wh: tuple[int, int], capture_ns: int) -> Looked:
         if self._tracker is None:
             return looked
-        tracked = self._tracker.update(looked.detections, capture_ns=capture_ns, looked=looked.looked)
+        tracked = self._tracker.update(
+            looked.detections, capture_ns=capture_ns, looked=looked.looked, faint=looked.faint
+        )
         if not looked.looked:
             tracked = tuple(seen for each in tracked if (seen := _within(each, size_wh)) is not None)
         return replace(looked, detections=tracked)

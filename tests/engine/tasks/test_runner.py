@@ -264,3 +264,16 @@ def test_closing_twice_is_allowed(weights: dict[str, str]) -> None:
     assert (runner.backend, bool(runner.device)) == ("torch", True)
     runner.close()
     runner.close()
+
+
+def test_with_tracks_what_is_less_sure_is_given_apart(weights: dict[str, str]) -> None:
+    """Objects at 0.5 where 0.8 is asked for: none, but faint ones for the tracker, without masks."""
+    for track in (False, True):
+        runner = _runner(
+            detect=Detect(weights=weights["yolov8n-seg"], confidence=0.8, track=track),
+            segment=Segment(weights=weights["yolov8n-seg"], confidence=0.8),
+        )
+        (looked,) = runner.run([_picture((320, 256))], pair_ids=[0])
+        assert (looked.detections, looked.left_out) == ((), 0)
+        assert bool(looked.faint) == track
+        assert all(one.mask_rle is None and one.confidence < 0.8 for one in looked.faint)
