@@ -76,7 +76,7 @@ def test_each_set_gets_a_detector_of_its_own(
     assert [dict(network.names) for network in networks] == [{0: "person", 1: "bicycle", 2: "car"}] * 2
     assert networks[0].sha256 != networks[1].sha256
     labels = [sorted((tmp_path / "out" / name / "data" / "labels").rglob("*.txt")) for name in made]
-    assert [[path.name for path in paths] for paths in labels] == [[f"{s}-0-0.txt" for s in "abcd"]] * 2
+    assert [[path.name for path in paths] for paths in labels] == [[f"{s}-0-0-64.txt" for s in "abcd"]] * 2
     assert [path.read_text() for path in labels[0]] == [path.read_text() for path in labels[1]]
     assert retrain(budget, job, out_dir=tmp_path / "out") == made
     assert len(seen) == told
