@@ -217,7 +217,11 @@ def test_the_losses_of_the_file_default_to_those_of_the_network_room() -> None:
     assert LossWeights(**Loss().model_dump()) == LossWeights()
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(CONFIGS.glob("*.yaml")) if path.stem not in {"detector", "retrain"}],
+    ids=lambda path: path.stem,
+)
 def test_the_shipped_training_files_are_valid(
     path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.errors import UsageError
 from streamfuse.jobs.train_detector import train_detector
 
+ROOT = Path(__file__).parents[2]
 CONFIG = """
 name: tiny
 licence: AGPL-3.0-or-later
@@ -71,6 +72,21 @@ def _goes_on_from(start: Path, config: Path, *, out: Path) -> None:
     assert len(kernels) > 50
     for name in kernels:
         np.testing.assert_allclose(after[name].float(), before[name].float(), atol=2e-3)
+
+
+def test_the_shipped_training_file_is_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It names its data by environment, its labels are here, and what will be tested on is left out."""
+    monkeypatch.setenv("STREAMFUSE_DATA", str(tmp_path))
+    config = load_detector_training(ROOT / "configs" / "train" / "detector.yaml")
+    assert all(scenes.path.is_relative_to(tmp_path) for scenes in config.scenes)
+    (smoke,) = [scenes for scenes in config.scenes if scenes.leave_out]
+    (labels,) = smoke.boxes
+    first, last = smoke.leave_out["0117_1605"]
+    frames = [int(path.stem.rpartition("-")[2]) for path in labels.glob("0117_1605-*.txt")]
+    assert len(frames) > 20
+    assert not any(first <= frame <= last for frame in frames)
+    assert first <= 100
+    assert last >= 200
 
 
 def test_a_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:

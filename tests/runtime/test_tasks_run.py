@@ -78,7 +78,7 @@ def test_a_rule_for_objects_that_no_network_finds(world, yolo: Path) -> None:
         f'tasks:\n  detect: {{weights: "{yolo}", track: true}}\n'
         "  rules: [{name: gate, line: [[0, 0.5], [1, 0.5]], classes: [persn]}]\n"
     )
-    assert refused(world, tasks, "tasks.rules.gate", "persn", "person") == 2
+    assert refused(world, tasks, "tasks.rules.gate", "persn", "they find") == 2
 
 
 @pytest.mark.slow
