@@ -149,7 +149,10 @@ def test_objects_become_tracks_counts_and_events(weights: Path) -> None:
 
 
 def test_rules_and_confidences_change_while_it_runs(weights: Path) -> None:
-    """New rules count from zero; rules for what nobody finds leave the old ones as they are, with a word."""
+    """New rules count from zero; rules for what nobody finds leave the old ones as they are, with a word.
+
+    Of what is less sure than the new confidence, only what is followed already is left.
+    """
     yard = {"name": "yard", "zone": EVERYWHERE}
     settings = config(weights, detect={"every": 1}, rules=[yard])
     looking = Looking(settings.tasks)  # type: ignore[arg-type]
@@ -166,7 +169,9 @@ def test_rules_and_confidences_change_while_it_runs(weights: Path) -> None:
     assert "tasks.rules.yard.classes: no network finds dog" in said[0]
     assert first.counts[0].entered == second.counts[0].entered == len(first.detections) > 0
     assert [(count.rule, count.longest_s) for count in third.counts] == [("new", 0.0), ("yard", 0.2)]
-    assert (last.detections, last.counts) == ((), ())
+    assert last.counts == ()
+    followed = {found.track_id for found in third.detections} - {None}
+    assert {found.track_id for found in last.detections} <= followed
 
 
 def test_a_successor_gives_away_no_id_again(weights: Path) -> None:
