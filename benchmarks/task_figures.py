@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from _common import MSRS_LABELS, Commands, data_folder, link_pairs, markdown_table, run, write_results
 from judge import average, yolo_text
@@ -194,7 +195,12 @@ def draw_streets(folder: Path, weights: str, *, out: Path) -> None:
     finally:
         runner.close()
     out.mkdir(parents=True, exist_ok=True)
-    write_png(out / "tasks-streets.png", Image.from_rgb(np.vstack(rows)))
+    whole = np.vstack(rows)
+    half_wh = (whole.shape[1] // 2, whole.shape[0] // 2)  # what a page shows; the full size is 6 MB
+    write_png(
+        out / "tasks-streets.png",
+        Image.from_rgb(cv2.resize(whole, half_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)),
+    )
 
 
 def counted(score: SmokeScore) -> dict[str, int]:
@@ -243,7 +249,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", default="default", help="of the detector: a name or a path")
-    parser.add_argument("--streets", type=int, default=40, help="synthetic streets, the lights in turn")
+    parser.add_argument("--streets", type=int, default=24, help="synthetic streets, the lights in turn")
     parser.add_argument("--resamples", type=int, default=2000, help="for the intervals")
     parser.add_argument("--out", type=Path, default=Path("runs/tasks"), help="folder for what is made")
     parser.add_argument("--pictures", type=Path, default=Path("docs/images"), help="folder of the pictures")

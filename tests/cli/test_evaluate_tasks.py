@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 import typer
+from constant_network import save_constant_network
 from typer.testing import CliRunner, Result
 
 from streamfuse.cli.evaluate.detection import detection
 from streamfuse.cli.evaluate.segmentation import segmentation
 from streamfuse.cli.evaluate.video import video
-from streamfuse.engine.tasks.library import ultralytics
 from streamfuse.errors import OutputError, UsageError
 from streamfuse.frames import Image
 from streamfuse.io.images import write_png
@@ -39,19 +39,12 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network with masks whose every middle anchor sees a car, and nothing else."""
     torch.manual_seed(0)
-    model = ultralytics().YOLO("yolov8n-seg.yaml")
-    head = model.model.model[-1]
-    with torch.no_grad():
-        for box, score in zip(head.cv2, head.cv3, strict=True):
-            for layer in (box[-1], score[-1]):
-                layer.weight.zero_()
-                layer.bias.zero_()
-            score[-1].bias.fill_(-20.0)
-        head.cv3[1][-1].bias[2] = 0.0
-    model.model.names |= {0: "person", 1: "bicycle", 2: "car"}
-    path = tmp_path_factory.mktemp("weights") / "cars.pt"
-    model.save(path)
-    return path
+    return save_constant_network(
+        tmp_path_factory.mktemp("weights") / "cars.pt",
+        architecture="yolov8n-seg",
+        class_id=2,
+        names={0: "person", 1: "bicycle", 2: "car"},
+    )
 
 
 def call(*words: object) -> Result:

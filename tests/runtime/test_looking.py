@@ -41,7 +41,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("looking")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield save_constant_network(folder / "constant.pt")
+        yield save_constant_network(folder / "constant.pt", names={0: "person"})
 
 
 def pair(pair_id: int) -> FramePair:
@@ -170,6 +170,7 @@ def test_rules_and_confidences_change_while_it_runs(weights: Path) -> None:
     assert first.counts[0].entered == second.counts[0].entered == len(first.detections) > 0
     assert [(count.rule, count.longest_s) for count in third.counts] == [("new", 0.0), ("yard", 0.2)]
     assert last.counts == ()
+    assert last.detections
     followed = {found.track_id for found in third.detections} - {None}
     assert {found.track_id for found in last.detections} <= followed
 

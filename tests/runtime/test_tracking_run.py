@@ -14,7 +14,7 @@ STREET = "synthetic://street?seed=7&size=64x64&fps=10"
 @pytest.mark.slow
 def test_a_run_tells_who_is_who_and_who_was_counted(world) -> None:
     """With ``every: 2`` each second message has where the tracks will be; ids and counts stay."""
-    weights: Path = save_constant_network(world.folder / "constant.pt")
+    weights: Path = save_constant_network(world.folder / "constant.pt", names={0: "person"})
     world.write_pipeline(
         "every_frame",
         STREET,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,11 +12,13 @@ from streamfuse.engine.tasks.library import ultralytics
 __all__ = ["save_constant_network"]
 
 
-def save_constant_network(path: Path, *, class_name: str = "person") -> Path:
-    """A YOLOv8n file that sees one class with confidence 0.5 all over the picture, in boxes of 240 pixels."""
-    model = ultralytics().YOLO("yolov8n.yaml")
+def save_constant_network(
+    path: Path, *, architecture: str = "yolov8n", class_id: int = 0, names: Mapping[int, str] | None = None
+) -> Path:
+    """A YOLO file that sees one class with confidence 0.5 all over the picture, in boxes of 240 pixels."""
+    model = ultralytics().YOLO(f"{architecture}.yaml")
     network = model.model
-    network.names[0] = class_name
+    network.names |= dict(names or {})
     head = network.model[-1]
     with torch.no_grad():
         for box, score in zip(head.cv2, head.cv3, strict=True):
@@ -23,6 +26,6 @@ def save_constant_network(path: Path, *, class_name: str = "person") -> Path:
                 layer.weight.zero_()
                 layer.bias.zero_()
             score[-1].bias.fill_(-20.0)
-        head.cv3[1][-1].bias[0] = 0.0
+        head.cv3[1][-1].bias[class_id] = 0.0
     model.save(path)
     return path

@@ -2,8 +2,7 @@
 
 One detector for all sets favours the kind of image it grew up with. Here each set gets its own: the same
 start, labels, pictures, steps and seed, but the pixels of the set. Source of the protocol: Tang et al.,
-"Image fusion in the loop of high-level vision tasks", Information Fusion 2022, section 5.3 (there for
-segmentation).
+"Image fusion in the loop of high-level vision tasks", Information Fusion 82 (2022), there for segmentation.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from constant_network import save_constant_network
 
 from streamfuse.engine.tasks.library import ultralytics
 
@@ -31,7 +32,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory, task_cache: Path) -> dict[
     """
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    return {name: _save_constant(name, folder) for name in ARCHITECTURES}
+    return {
+        name: str(save_constant_network(folder / f"{name}.pt", architecture=name, class_id=3))
+        for name in ARCHITECTURES
+    }
 
 
 @pytest.fixture(scope="session")
@@ -54,21 +58,6 @@ def blobs(size_wh: tuple[int, int], *, seed: int) -> np.ndarray:
     coarse = np.random.default_rng(seed).random((1, 3, 12, 16), np.float32)
     fine = torch.nn.functional.interpolate(torch.from_numpy(coarse), (height, width), mode="bicubic")
     return np.ascontiguousarray((fine[0].clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy())
-
-
-def _save_constant(name: str, folder: Path) -> str:
-    model = ultralytics().YOLO(f"{name}.yaml")
-    head = model.model.model[-1]
-    with torch.no_grad():
-        for box, score in zip(head.cv2, head.cv3, strict=True):
-            for layer in (box[-1], score[-1]):
-                layer.weight.zero_()
-                layer.bias.zero_()
-            score[-1].bias.fill_(-20.0)
-        head.cv3[1][-1].bias[3] = 0.0
-    path = folder / f"{name}.pt"
-    model.save(path)
-    return str(path)
 
 
 def _save_seeing(name: str, folder: Path) -> str:
