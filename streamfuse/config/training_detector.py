@@ -58,6 +58,8 @@ class DetectorScenes(Block):
     video those frames are taken that have a file, STEM-FRAME.txt, counted from 0."""
     guesses: Guesses | None = None
     """What labels the scenes in place of annotators."""
+    repeat: _Positive = 1
+    """How often each of its pictures is shown in an epoch: for few pictures that matter much."""
 
     @model_validator(mode="after")
     def _labelled(self) -> DetectorScenes:
@@ -79,7 +81,11 @@ class DetectorStreets(Block):
     )
     """Taken in turn."""
     moments: _Positive = 3
-    """Pictures of each street, some seconds apart."""
+    """Pictures of each street."""
+    every_s: Annotated[float, Field(gt=0)] = 7.0
+    """From one picture to the next; a street repeats itself after 30 s."""
+    cyclists: Annotated[int, Field(ge=0, le=8)] = 2
+    """Of each street."""
 
 
 class Learning(Block):

@@ -39,7 +39,7 @@ def write_dataset(
     side_px: int,
     on_scene: Callable[[int], None] = lambda _: None,
 ) -> Written:
-    """Write ``images/RENDERING/NAME.png``, ``labels/RENDERING/NAME.txt`` and, last, ``dataset.yaml``.
+    """Write ``images/RENDERING/NAME.png``, ``labels/RENDERING/NAME.txt``, lists and, last, ``dataset.yaml``.
 
     Args:
         scenes: with their renderings.
@@ -51,7 +51,7 @@ def write_dataset(
     Raises:
         OutputError: the folder cannot be written.
     """
-    written, few, empty = Written(), list[str](), 0
+    written, shown, few, empty = Written(), list[str](), list[str](), 0
     for scene in scenes:
         for view in views_of(scene, side_px=side_px):
             if not view.labels:
@@ -63,17 +63,20 @@ def write_dataset(
                     (out / folder / kind).mkdir(parents=True, exist_ok=True)
                 write_png(out / "images" / kind / f"{view.name}.png", Image.from_rgb(image))
                 write_text(out / "labels" / kind / f"{view.name}.txt", view.labels)
+                line = f"./images/{kind}/{view.name}.png\n"
+                shown += [line] * scene.repeat
                 if len(few) < _FEW:
-                    few.append(f"./images/{kind}/{view.name}.png\n")
+                    few.append(line)
             written.views += 1
             written.objects.update(classes[int(line.split()[0])] for line in view.labels.splitlines())
         written.scenes += 1
         on_scene(written.scenes)
+    write_text(out / "train.txt", "".join(shown))
     # Ultralytics wants something to validate on. Nothing is chosen by it, so a few training images do.
     write_text(out / "few.txt", "".join(few))
     content = {
         "path": str(out.resolve()),
-        "train": "images",
+        "train": "train.txt",
         "val": "few.txt",
         "names": dict(enumerate(classes)),
     }

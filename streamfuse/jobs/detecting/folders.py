@@ -54,7 +54,13 @@ def folder_scenes(
             boxes = read_box_union(folder.boxes, name, classes=len(classes))
             things, unsure = _things(boxes, visible, infrared), ()
         title = folder.title or folder.path.name
-        yield Scene(name=f"{title}-{name}", renderings=renderings, things=things, unsure=unsure)
+        yield Scene(
+            name=f"{title}-{name}",
+            renderings=renderings,
+            things=things,
+            unsure=unsure,
+            repeat=folder.repeat,
+        )
 
 
 def _things(boxes: Sequence[Box], visible: Rgb, infrared: Gray) -> tuple[Thing, ...]:

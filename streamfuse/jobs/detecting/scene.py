@@ -60,6 +60,8 @@ class Scene:
     things: tuple[Thing, ...]
     unsure: tuple[XyXy, ...] = ()
     """Boxes of what may be an object: painted over, so that it teaches neither the one nor the other."""
+    repeat: int = 1
+    """How often each of its views is shown in an epoch."""
 
     def __post_init__(self) -> None:
         shapes = {image.shape[:2] for image in self.renderings.values()}

@@ -14,8 +14,6 @@ from streamfuse.jobs.detecting.scene import Scene, Thing
 
 __all__ = ["LEAST_PIXELS", "street_scenes"]
 
-_EVERY_S = 7.0
-"""Between two pictures of a street: another car, other people."""
 LEAST_PIXELS = 40
 """Objects that show fewer pixels are specks: neither learnt nor asked for."""
 
@@ -25,9 +23,9 @@ def street_scenes(streets: DetectorStreets, classes: Sequence[str], renderer: Re
     first, count = streets.seeds
     for number in range(count):
         light = Light(streets.lights[number % len(streets.lights)])
-        street = Street(StreetSpec(seed=first + number, light=light))
+        street = Street(StreetSpec(seed=first + number, light=light, cyclists=streets.cyclists))
         for moment in range(streets.moments):
-            t_s = 1.0 + _EVERY_S * moment
+            t_s = 1.0 + streets.every_s * moment
             infrared = street.infrared(t_s).astype(np.uint8)
             renderings = renderer.render(street.visible(t_s), infrared)
             yield Scene(
