@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from streamfuse.config.fields import Block, Name, TaskWeights, expected
 from streamfuse.config.outputs import Point, Share
@@ -22,8 +22,9 @@ class Task(Block):
     YOLOv8 and later), a .safetensors file of `streamfuse train detector`, or a name of imported weights."""
     confidence: Share = 0.25
     """Objects below this score are left out, 0 to 1; 0.25 is the usual choice of YOLO."""
-    overlap: Share = 0.7
-    """Of two boxes of a class that overlap by more than this (IoU) the surer one is kept; as YOLO does."""
+    overlap: Share = 0.5
+    """Of two boxes of a class that overlap by more than this (IoU) the surer one is kept. With 0.7, as
+    Ultralytics has it, more people who hide each other are found, and more objects twice."""
     classes: tuple[str, ...] = ()
     """Names of the objects to report; empty: all that the network knows."""
     most: Annotated[int, Field(ge=1, le=10_000)] = 300
@@ -44,7 +45,10 @@ class Detect(Task):
 
 
 class Segment(Task):
-    """Instance segmentation: boxes and masks. With the weights of `detect`, one network runs for both."""
+    """Instance segmentation: boxes and masks.
+
+    With the weights of `detect` one network runs for both, and keys that are not given here are as there.
+    """
 
 
 class More(Task):
@@ -98,6 +102,16 @@ class Tasks(Block):
     """Lines and zones to count at; objects count by their tracks, so `detect.track` must be on."""
     backend: TaskBackend = "auto"
     """What computes the networks; ``auto``: CUDA where there is a GPU, else OpenVINO, else torch."""
+
+    @field_validator("segment")
+    @classmethod
+    def _as_detect(cls, segment: Segment | None, known: ValidationInfo) -> Segment | None:
+        """One network for both gives each object once; whoever raises a key of `detect` means that object."""
+        detect: Detect | None = known.data.get("detect")
+        if segment is None or detect is None or segment.weights != detect.weights:
+            return segment
+        open_keys = Task.model_fields.keys() - segment.model_fields_set
+        return segment.model_copy(update={key: getattr(detect, key) for key in open_keys})
 
     @model_validator(mode="after")
     def _rules_need_tracks(self) -> Tasks:

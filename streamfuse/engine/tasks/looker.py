@@ -100,21 +100,15 @@ class Looker:
             pair_ids: of each image.
         """
         readers = self._readers
-        start = 0
+        number = iter(pair_ids)
         for raw in self.backend.run(images):
-            some = pair_ids[start : start + len(raw.predictions)]
-            start += len(some)
-            read = {
-                reader.where: list(read_objects(raw, reader.reading, letterbox))
-                for reader in readers
-                if any(reader.is_due(pair_id) for pair_id in some)
-            }
-            for index, pair_id in enumerate(some):
-                yield [read[reader.where][index] for reader in _speaking(readers, pair_id)]
+            for index in range(len(raw.predictions)):
+                speaking = _speaking(readers, next(number))
+                yield [read_objects(raw, index, reader.reading, letterbox) for reader in speaking]
 
 
-def open_looker(weights: str, wanted: Sequence[Wanted], *, backend: str) -> Looker:
-    """Load one network for all tasks that want it.
+def open_looker(wanted: Sequence[Wanted], *, backend: str) -> Looker:
+    """Load one network for all tasks that want it, those with the same weights.
 
     Raises:
         WeightsError: see :func:`streamfuse.engine.tasks.networks.load_task_network`.
@@ -123,7 +117,7 @@ def open_looker(weights: str, wanted: Sequence[Wanted], *, backend: str) -> Look
     """
     chief = max(wanted, key=lambda one: one.kind == "segment")  # who can segment can also detect
     network = load_task_network(
-        weights,
+        chief.task.weights,
         kind=chief.kind,
         trust=any(one.task.trust for one in wanted),
         where=f"{chief.where}.weights",

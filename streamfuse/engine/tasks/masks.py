@@ -4,6 +4,9 @@ A network with masks gives a few dozen prototypes for the whole image and as man
 the object is where the sum of the prototypes so weighted, interpolated to the image's pixels, is above zero.
 The result is that of Ultralytics' ``process_mask_native``, which computes it for the whole image and every
 object and then cuts the boxes out; here the work grows with the area of the boxes.
+
+None of it is a product of matrices for BLAS: that would wake threads for a few thousand numbers, and they
+would take the cores from the network that looks at the next image.
 """
 
 from __future__ import annotations
@@ -50,10 +53,11 @@ def object_masks(
         if pixels_left < 0 or right <= left or bottom <= top:
             yield None
             continue
-        (down, y_cells), (across, x_cells) = rows.part(top, bottom), columns.part(left, right)
-        part = prototypes[:, y_cells, x_cells]
-        scores = (weights @ part.reshape(len(part), -1)).reshape(part.shape[1:])
-        yield encode_window(down @ scores @ across.T > 0.0, (left, top), letterbox.image_wh)
+        down, across = rows.part(top, bottom), columns.part(left, right)
+        scores = np.einsum("c,cyx->yx", weights, prototypes[:, down.cells, across.cells])
+        # Across first: what is stretched down then are whole rows, which lie together.
+        window = _stretched(_stretched(scores, across, axis=1), down, axis=0) > 0.0
+        yield encode_window(window, (left, top), letterbox.image_wh)
 
 
 def encode_window(
@@ -68,32 +72,52 @@ def encode_window(
     width, height = size_wh
     padded = np.zeros((window.shape[0], window.shape[1] + 2), np.bool_)
     padded[:, 1:-1] = window
-    ys, xs = np.nonzero(padded[:, 1:] != padded[:, :-1])
-    if not ys.size:
+    places = np.flatnonzero(padded[:, 1:] != padded[:, :-1])
+    if not places.size:
         return None
-    edges = (ys + top) * width + (xs + left)
+    # A row has one place more than the window has columns: its right border.
+    edges = places + places // (window.shape[1] + 1) * (width - window.shape[1] - 1) + (top * width + left)
     # A row may end at the right border where the next one begins at the left: no edge at all.
     seams = np.flatnonzero(edges[1:] == edges[:-1])
     if seams.size:
         edges = np.delete(edges, np.concatenate((seams, seams + 1)))
     if edges[-1] != width * height:
         edges = np.append(edges, width * height)
-    return tuple(np.diff(edges, prepend=0).tolist())
+    edges[1:] -= edges[:-1].copy()
+    return tuple(edges.tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sampling:
-    """Linear interpolation along one axis, from prototype cells to pixels, as a matrix."""
+    """Linear interpolation along one axis, from prototype cells to pixels: each lies between two cells."""
 
-    weights: Floats
-    """(pixels, cells); two neighbouring cells of each row are not zero."""
     first: npt.NDArray[np.intp]
-    """(pixels,) the first of these two."""
+    """(pixels,) the one before; rising."""
+    second: npt.NDArray[np.intp]
+    """(pixels,) the one after."""
+    share: Floats
+    """(pixels,) of the one after, 0..1."""
+    start: int = 0
+    """The cell that is counted from."""
 
-    def part(self, start: int, stop: int) -> tuple[Floats, slice]:
-        """The weights of pixels ``start`` to ``stop``, and of which cells they are."""
-        cells = slice(int(self.first[start]), int(self.first[stop - 1]) + 2)
-        return self.weights[start:stop, cells], cells
+    def part(self, start: int, stop: int) -> _Sampling:
+        """Of pixels ``start`` to ``stop``, from those cells alone that they need."""
+        some, before = slice(start, stop), int(self.first[start])
+        return _Sampling(self.first[some] - before, self.second[some] - before, self.share[some], before)
+
+    @property
+    def cells(self) -> slice:
+        """The cells that it needs."""
+        return slice(self.start, self.start + int(self.second[-1]) + 1)
+
+
+def _stretched(values: Floats, sampling: _Sampling, *, axis: int) -> Floats:
+    """Two-dimensional values, from cells to pixels along one axis."""
+    near, far = values.take(sampling.first, axis), values.take(sampling.second, axis)
+    far -= near
+    far *= sampling.share if axis else sampling.share[:, None]
+    far += near
+    return far
 
 
 @functools.lru_cache(16)
@@ -103,9 +127,5 @@ def _sampling(letterbox: Letterbox, axis: int, cells: int) -> _Sampling:
     offset, network = letterbox.offset_xy[axis], letterbox.network_wh[axis]
     centres = ((np.arange(pixels) + 0.5) * scaled / pixels + offset) * cells / network - 0.5
     centres = np.clip(centres, 0, cells - 1)
-    first = np.minimum(centres.astype(np.intp), max(cells - 2, 0))
-    weights = np.zeros((pixels, max(cells, 2)), np.float32)
-    index = np.arange(pixels)
-    weights[index, first + 1] = centres - first
-    weights[index, first] = 1.0 - (centres - first)
-    return _Sampling(weights[:, :cells], first)
+    first = centres.astype(np.intp)
+    return _Sampling(first, np.minimum(first + 1, cells - 1), (centres - first).astype(np.float32))

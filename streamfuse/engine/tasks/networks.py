@@ -16,7 +16,7 @@ from streamfuse.engine.tasks.saved import load_saved
 from streamfuse.engine.weights import check_numbers, locate, verify
 from streamfuse.errors import WeightsError
 
-__all__ = ["DEFAULT_DETECTOR", "TaskNetwork", "load_task_network"]
+__all__ = ["DEFAULT_DETECTOR", "TaskNetwork", "load_task_network", "task_weights_path"]
 
 DEFAULT_DETECTOR: Final = "detector"
 """Shipped weights that ``default`` stands for."""
@@ -48,6 +48,13 @@ class TaskNetwork:
             raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {self.kind!r}")
         if sorted(self.names) != list(range(len(self.names))):
             raise ValueError(f"class numbers must be 0..{len(self.names) - 1}, got {sorted(self.names)}")
+
+
+def task_weights_path(weights: str) -> Path:
+    """The file that ``default``, a name of the store or a path stands for; it need not exist."""
+    if Path(weights).suffix.lower() == ".pt":
+        return Path(weights).expanduser().resolve()
+    return locate(weights, default=DEFAULT_DETECTOR).resolve()
 
 
 def load_task_network(weights: str, *, kind: str, trust: bool = False, where: str) -> TaskNetwork:

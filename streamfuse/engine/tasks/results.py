@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from streamfuse.engine.tasks.backends.base import Raw
 from streamfuse.engine.tasks.letterbox import Letterbox
-from streamfuse.engine.tasks.library import ultralytics
 from streamfuse.engine.tasks.masks import object_masks
+from streamfuse.engine.tasks.suppression import surest
 from streamfuse.frames import Detection
 
 __all__ = ["Found", "Reading", "read_objects"]
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,44 +46,69 @@ class Found:
     left_out: int = 0
     """Objects beyond the most that were asked for."""
     faint: tuple[Detection, ...] = ()
-    """Less sure than asked for, without masks."""
+    """Less sure than asked for."""
 
 
-def read_objects(raw: Raw, reading: Reading, letterbox: Letterbox) -> Iterator[Found]:
-    """The objects of each image of ``raw``."""
-    suppress = ultralytics("utils.nms").non_max_suppression
-    with torch.inference_mode():
-        found: list[Tensor] = suppress(
-            raw.predictions,
-            reading.confidence * reading.faint_share,
-            reading.overlap,
-            classes=None if reading.class_ids is None else list(reading.class_ids),
-            max_det=max(raw.predictions.shape[1:]),  # all, so that we know how many are too many
-            nc=len(reading.names),
-            end2end=reading.is_end_to_end,
-        )
-    for index, all_rows in enumerate(found):
-        sure = all_rows[:, 4] >= reading.confidence
-        rows, faint = all_rows[sure], all_rows[~sure]
-        prototypes = None if raw.prototypes is None or not reading.masks else raw.prototypes[index]
-        yield Found(
-            detections=_detections(rows[: reading.most], prototypes, reading.names, letterbox),
-            left_out=max(0, len(rows) - reading.most),
-            faint=_detections(faint[: reading.most], None, reading.names, letterbox),
-        )
+def read_objects(raw: Raw, index: int, reading: Reading, letterbox: Letterbox) -> Found:
+    """The objects of one image of ``raw``."""
+    predictions, least = raw.predictions[index], reading.confidence * reading.faint_share
+    if reading.is_end_to_end:
+        rows = _of_classes(_copied(predictions[predictions[:, 4] > least]), reading.class_ids)
+    else:
+        candidates = _candidates(predictions, classes=len(reading.names), least=least)
+        rows = _suppressed(candidates, reading)
+    is_sure = rows[:, 4] >= reading.confidence
+    sure, faint = rows[is_sure], rows[~is_sure]
+    prototypes = None if raw.prototypes is None or not reading.masks else raw.prototypes[index]
+    return Found(
+        detections=_detections(sure[: reading.most], prototypes, reading.names, letterbox),
+        left_out=max(0, len(sure) - reading.most),
+        faint=_detections(faint[: reading.most], prototypes, reading.names, letterbox),
+    )
+
+
+def _candidates(predictions: Tensor, *, classes: int, least: float) -> Floats:
+    """(N, 4 + classes + C), those of (4 + classes + C, anchors) of which any class is surer than ``least``.
+
+    On a GPU they are chosen there, so that few numbers travel. On a CPU numpy chooses: torch would wake its
+    threads for it, which takes longer than the choice, and disturbs those of the network's runtime.
+    """
+    if predictions.device.type != "cpu":
+        return _copied(predictions[:, predictions[4 : 4 + classes].amax(0) > least].T)
+    columns = predictions.numpy()
+    return np.ascontiguousarray(columns[:, columns[4 : 4 + classes].max(0) > least].T)
+
+
+def _suppressed(candidates: Floats, reading: Reading) -> Floats:
+    """(N, 6 + C): box, confidence, class and coefficients of masks, the surest of each object, in order."""
+    scores, rest = np.split(candidates[:, 4:], [len(reading.names)], axis=1)
+    half = candidates[:, 2:4] / 2
+    low, high = candidates[:, :2] - half, candidates[:, :2] + half
+    best = scores.argmax(1, keepdims=True)
+    rows = np.hstack((low, high, np.take_along_axis(scores, best, 1), best.astype(np.float32), rest))
+    rows = _of_classes(rows, reading.class_ids)
+    return rows[surest(rows[:, :4], rows[:, 4], rows[:, 5], overlap=reading.overlap)]
+
+
+def _of_classes(rows: Floats, class_ids: Sequence[int] | None) -> Floats:
+    return rows if class_ids is None else rows[np.isin(rows[:, 5], class_ids)]
+
+
+def _copied(tensor: Tensor) -> Floats:
+    copied: Floats = tensor.cpu().numpy()
+    return copied
 
 
 def _detections(
-    rows: Tensor, prototypes: Tensor | None, names: Mapping[int, str], letterbox: Letterbox
+    rows: Floats, prototypes: Tensor | None, names: Mapping[int, str], letterbox: Letterbox
 ) -> tuple[Detection, ...]:
     """(N, 6 + C): box, confidence, class and coefficients of masks."""
     if not len(rows):
         return ()
-    numbers = rows.cpu().numpy()
-    boxes = letterbox.boxes_in_image(numbers[:, :4])
-    masks: Iterator[tuple[int, ...] | None] = iter([None] * len(numbers))
+    boxes = letterbox.boxes_in_image(rows[:, :4])
+    masks: Iterator[tuple[int, ...] | None] = iter([None] * len(rows))
     if prototypes is not None:
-        masks = object_masks(prototypes.cpu().numpy(), numbers[:, 6:], boxes, letterbox)
+        masks = object_masks(_copied(prototypes), rows[:, 6:], boxes, letterbox)
     return tuple(
         Detection(
             box_xyxy=(left, top, right, bottom),
@@ -90,6 +118,6 @@ def _detections(
             mask_rle=mask,
         )
         for (left, top, right, bottom), (confidence, class_id), mask in zip(
-            boxes.tolist(), numbers[:, 4:6].tolist(), masks, strict=True
+            boxes.tolist(), rows[:, 4:6].tolist(), masks, strict=True
         )
     )

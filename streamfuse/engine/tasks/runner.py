@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from streamfuse.engine.tasks.backends.base import Pixels, TaskBackend
 from streamfuse.engine.tasks.letterbox import Letterbox
 from streamfuse.engine.tasks.letterbox_torch import boxed_tensor
 from streamfuse.engine.tasks.looker import Looker, Wanted, open_looker
+from streamfuse.engine.tasks.networks import task_weights_path
 from streamfuse.engine.tasks.pixels import PixelLooker, open_pixel_looker
 from streamfuse.engine.tasks.results import Found
 from streamfuse.frames import ClassArea, Detection
@@ -39,7 +41,7 @@ class Looked:
 class TaskRunner:
     """The task networks of a pipeline, loaded. One instance belongs to one thread at a time.
 
-    Tasks that name the same weights share one network. See :class:`streamfuse.engine.tasks.looker.Looker`
+    Tasks with the same weights share one network. See :class:`streamfuse.engine.tasks.looker.Looker`
     for what each of them then reports.
     """
 
@@ -56,10 +58,10 @@ class TaskRunner:
             UsageError: a task wants classes that its network does not know.
             MachineError: the backend that is asked for does not work here.
         """
-        shared: defaultdict[str, list[Wanted]] = defaultdict(list)
+        shared: defaultdict[Path, list[Wanted]] = defaultdict(list)
         for wanted in _wanted(tasks):
-            shared[wanted.task.weights].append(wanted)
-        lookers = [open_looker(name, group, backend=tasks.backend) for name, group in shared.items()]
+            shared[task_weights_path(wanted.task.weights)].append(wanted)
+        lookers = [open_looker(group, backend=tasks.backend) for group in shared.values()]
         pixels = None if tasks.semantic is None else open_pixel_looker(tasks.semantic, backend=tasks.backend)
         return cls(lookers, pixels)
 
