@@ -53,3 +53,16 @@ def test_streets_have_as_many_cyclists_as_asked_for(cyclists: int, expected: int
     assert [one.name for one in scenes] == ["street-7-0", "street-7-1"]
     bicycles = sum(CLASSES[thing.class_id] == "bicycle" for thing in scenes[1].things)
     assert min(bicycles, 1) == expected
+
+
+def test_the_infrared_picture_of_a_street_lies_on_the_visible_one() -> None:
+    """People are warm: within their masks the registered infrared picture is brighter than around them."""
+    streets = DetectorStreets(seeds=(7, 1), lights=("night",), moments=1)
+    with FusionEngine.load() as engine:
+        (one,) = street_scenes(streets, CLASSES, Renderer(engine, ("infrared",)))
+    infrared = one.renderings["infrared"][..., 0].astype(float)
+    people = [thing.mask for thing in one.things if thing.class_id == 0 and thing.mask.sum() > 300]
+    assert people
+    for mask in people:
+        shifted = [np.roll(mask, pixels, axis=1) for pixels in (-12, 12)]
+        assert infrared[mask].mean() > max(infrared[other].mean() for other in shifted) + 10
