@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -105,7 +104,8 @@ def train_yolo(
         begun = checkpoint.exists()
         model = yolo(checkpoint if begun else _start(training, out))
         _follow(model, training, checkpoint, on_epoch)
-        with contextlib.redirect_stdout(sys.stderr):  # our own standard output holds results only
+        # Ultralytics draws bars; `on_epoch` is what our users read.
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
             model.train(resume=True) if begun else model.train(**_settings(training, out))
         last: Path = model.trainer.last
         _replace(last, done)
