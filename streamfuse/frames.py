@@ -389,7 +389,7 @@ class CountKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """What a rule of the pipeline has counted up to a frame, since the engine began.
+    """What a rule of the pipeline has counted up to a frame, since the run or the rule began.
 
     Raises:
         ValueError: a count below zero.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["IGNORE", "Box", "box_iou", "merge_boxes"]
+__all__ = ["IGNORE", "Box", "Outline", "box_iou", "merge_boxes"]
 
 IGNORE = 255
 """Label of a pixel that belongs to no class and teaches nothing, in maps of class ids."""
@@ -71,6 +71,35 @@ class Box:
         """Left, top, right, bottom as pixel edges of an image (the first pixel spans 0 to 1), not rounded."""
         width, height = size_wh
         return self.x1 * width, self.y1 * height, self.x2 * width, self.y2 * height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """A polygon around one object, in shares of the image's width (x) and height (y).
+
+    Raises:
+        ValueError: fewer than three corners, or as its box.
+    """
+
+    class_id: int
+    corners: tuple[tuple[float, float], ...]
+    """x and y, 0..1."""
+
+    def __post_init__(self) -> None:
+        if len(self.corners) < 3:
+            raise ValueError(f"an outline needs three corners at least, got {len(self.corners)}")
+        _ = self.box  # which checks the corners
+
+    @property
+    def box(self) -> Box:
+        """The box around it."""
+        xs, ys = zip(*self.corners, strict=True)
+        return Box(self.class_id, min(xs), min(ys), max(xs), max(ys))
+
+    def to_pixels(self, size_wh: tuple[int, int]) -> list[tuple[float, float]]:
+        """Its corners on an image whose first pixel spans 0 to 1, not rounded."""
+        width, height = size_wh
+        return [(x * width, y * height) for x, y in self.corners]
 
 
 def box_iou(first: Box, second: Box) -> float:

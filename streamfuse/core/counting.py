@@ -33,14 +33,20 @@ Points = Sequence[Point]
 class RuleCounter:
     """Follows the rules of a pipeline's tasks from frame to frame.
 
-    Its memory is that of the process: after a restart of the engine the counts begin at zero.
-
     Args:
         rules: lines and zones; their names differ.
+        before: what a predecessor had counted, by rule; those of the same rules go on. Who stood near a line
+            is not known any more, and who was in a zone is looked for again (see :class:`_ZoneCounter`).
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._counters = [_counter(rule) for rule in rules]
+    def __init__(self, rules: Sequence[Rule], *, before: Mapping[Rule, Count] | None = None) -> None:
+        known = before or {}
+        self._counters = [_counter(rule, known.get(rule)) for rule in rules]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What it follows now, in the order of the counts."""
+        return tuple(counter.rule for counter in self._counters)
 
     def see(
         self, detections: Sequence[Detection], *, size_wh: tuple[int, int], capture_ns: int
@@ -63,7 +69,7 @@ class RuleCounter:
     def reload(self, rules: Sequence[Rule]) -> None:
         """Go on with other rules: unchanged ones keep their counts, the others begin at zero."""
         kept = {counter.rule: counter for counter in self._counters}
-        self._counters = [kept.get(rule) or _counter(rule) for rule in rules]
+        self._counters = [kept.get(rule) or _counter(rule, None) for rule in rules]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,20 +152,32 @@ class _Visitor:
 
 @dataclass(slots=True)
 class _ZoneCounter:
+    """Who is in a zone: at any time ``entered = left + inside + awaited``.
+
+    Who was inside when a predecessor ended has another track now. So for ``GONE_S`` as many tracks that are
+    first seen inside have not entered anew; those who are missing then have left.
+    """
+
     rule: Rule
     zone: Points
     entered: int = 0
     left: int = 0
+    awaited: int = 0
+    awaited_since_ns: int | None = None
     visitors: dict[int, _Visitor] = field(default_factory=dict)
 
     def see(self, sight: _Sight, capture_ns: int) -> Count:
         zone = sight.scaled(self.zone)
+        self._give_up_waiting(capture_ns)
         for track, foot in sight.feet.items():
+            is_new = track not in self.visitors
             visitor = self.visitors.setdefault(track, _Visitor(capture_ns))
             inside = in_zone(foot, zone)
             if inside and visitor.since_ns is None:
                 visitor.since_ns = capture_ns
-                self.entered += 1
+                is_back = is_new and self.awaited > 0
+                self.awaited -= is_back
+                self.entered += not is_back
             elif not inside and visitor.since_ns is not None and _from_outline(foot, zone) >= _CLEAR:
                 visitor.since_ns = None
                 self.left += 1
@@ -176,15 +194,27 @@ class _ZoneCounter:
             longest_s=(capture_ns - min(since, default=capture_ns)) / NS_PER_S,
         )
 
+    def _give_up_waiting(self, capture_ns: int) -> None:
+        """Whom a predecessor left inside and who has not been seen for too long has left."""
+        if self.awaited_since_ns is None:
+            self.awaited_since_ns = capture_ns
+        if capture_ns - self.awaited_since_ns > GONE_S * NS_PER_S:
+            self.left += self.awaited
+            self.awaited = 0
+
 
 _TrackT = TypeVar("_TrackT", _Walker, _Visitor)
 
 
-def _counter(rule: Rule) -> _LineCounter | _ZoneCounter:
+def _counter(rule: Rule, before: Count | None) -> _LineCounter | _ZoneCounter:
+    """A counter that goes on from what was counted before; from zero, if nothing was."""
     if rule.line is not None:
-        return _LineCounter(rule, rule.line)
+        numbers = (0, 0) if before is None else (before.forward, before.backward)
+        return _LineCounter(rule, rule.line, *numbers)
     assert rule.zone is not None  # held by Rule
-    return _ZoneCounter(rule, rule.zone)
+    if before is None:
+        return _ZoneCounter(rule, rule.zone)
+    return _ZoneCounter(rule, rule.zone, before.entered, before.left, before.entered - before.left)
 
 
 def _forget(known: dict[int, _TrackT], there: frozenset[int], capture_ns: int) -> list[_TrackT]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["decode_mask", "decode_window", "encode_mask"]
+__all__ = ["decode_mask", "decode_window", "encode_mask", "fill_outline"]
 
 
 def encode_mask(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
@@ -52,6 +53,25 @@ def decode_window(
     columns = np.flatnonzero(whole.any(axis=0))
     left, right = int(columns[0]), int(columns[-1]) + 1
     return whole[:, left:right], (left, top)
+
+
+def fill_outline(corners: Sequence[tuple[float, float]], size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """The HxW mask of the pixels whose middles lie within a polygon; what it goes around twice is outside.
+
+    Args:
+        corners: x and y in pixels, whose edges are whole numbers (the first pixel spans 0 to 1).
+        size_wh: of the mask; what lies outside is left out.
+    """
+    width, height = size_wh
+    crossed = np.zeros((height, width + 1), np.int32)
+    for (x0, y0), (x1, y1) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        low, high = sorted((y0, y1))
+        rows = np.arange(max(0, math.ceil(low - 0.5)), min(height, math.ceil(high - 0.5)))
+        if rows.size:
+            at = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+            crossed[rows, np.clip(np.ceil(at - 0.5), 0, width).astype(int)] += 1
+    odd: npt.NDArray[np.bool_] = np.cumsum(crossed, axis=1)[:, :width] % 2 == 1
+    return odd
 
 
 def _checked(runs: Sequence[int], size_wh: tuple[int, int]) -> npt.NDArray[np.int64]:

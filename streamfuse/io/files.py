@@ -1,15 +1,16 @@
-"""Plain files, written whole or not at all."""
+"""Plain files, written whole or not at all; and nothing left of what came to nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from streamfuse.errors import OutputError
 
-__all__ = ["check_writable", "write_text"]
+__all__ = ["check_writable", "missing", "remove_empty", "write_text"]
 
 
 def check_writable(folder: Path) -> None:
@@ -44,3 +45,19 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):  # the folder itself may be gone
             part.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def missing(paths: Iterable[Path]) -> list[Path]:
+    """Which of some files, and of the folders that they are in, are not there; the inner ones first."""
+    wanted = {each.absolute() for path in paths for each in (path, *path.parents)}
+    return sorted((path for path in wanted if not path.exists()), reverse=True)
+
+
+def remove_empty(paths: Iterable[Path]) -> None:
+    """Remove what is there of some files and folders and has nothing in it, in this order."""
+    for path in paths:
+        with contextlib.suppress(OSError):  # a folder that somebody uses stays, and so does what is not ours
+            if path.is_dir():
+                path.rmdir()
+            elif path.stat().st_size == 0:
+                path.unlink()

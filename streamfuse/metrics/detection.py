@@ -1,6 +1,6 @@
-"""Average precision of boxes, as COCO counts it, over objects of all sizes.
+"""Average precision of boxes or masks, as COCO counts it, over objects of all sizes.
 
-Detections are taken in the order of their confidence. Each claims the free true box it overlaps most, if
+Detections are taken in the order of their confidence. Each claims the free true object it overlaps most, if
 their IoU reaches the threshold; what claims none is a false alarm, also a second detection of one object.
 Precision is read at 101 recalls from 0 to 1, each time the best precision at that recall or a higher one,
 and averaged.
@@ -25,12 +25,14 @@ __all__ = [
     "average_precision",
     "class_scores",
     "match_boxes",
+    "match_masks",
     "mean_scores",
     "precision_at_recalls",
     "resampled_precisions",
 ]
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 """From which IoU on a detection counts as found: .50, .55, …, .95."""
@@ -82,18 +84,49 @@ def match_boxes(*, truth: Floats, found: Floats, confidence: Floats) -> Matches:
             "wanted (N, 4) true boxes, (D, 4) found boxes and (D,) confidences, "
             f"got {truth.shape}, {found.shape} and {confidence.shape}"
         )
-    order = np.argsort(-confidence, kind="stable")[:MAX_DETECTIONS]
-    iou = _ious(found[order], truth)
-    hit = np.zeros((len(IOU_THRESHOLDS), len(order)), np.bool_)
-    free = np.ones((len(IOU_THRESHOLDS), len(truth)), np.bool_)
+    order = _surest(confidence)
+    return _matches(_ious(found[order], truth), confidence[order])
+
+
+def match_masks(*, truth: Sequence[Mask], found: Sequence[Mask], confidence: Floats) -> Matches:
+    """Match the detections of one class in one image with its true masks.
+
+    Args:
+        truth: N masks, HxW.
+        found: D masks of the same size.
+        confidence: (D,); where two are equal, the earlier comes first.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    if len({mask.shape for mask in (*truth, *found)}) > 1 or confidence.shape != (len(found),):
+        sizes = sorted({mask.shape for mask in (*truth, *found)})
+        raise ValueError(
+            f"wanted masks of one size and a confidence for each of the {len(found)} found, "
+            f"got sizes {sizes} and {confidence.shape}"
+        )
+    order = _surest(confidence)
+    return _matches(_mask_ious([found[index] for index in order], truth), confidence[order])
+
+
+def _surest(confidence: Floats) -> npt.NDArray[np.intp]:
+    """Which detections count, the most confident first."""
+    return np.argsort(-confidence, kind="stable")[:MAX_DETECTIONS]
+
+
+def _matches(iou: Floats, confidence: Floats) -> Matches:
+    """Match D detections, the most confident first, with N objects, given how much they overlap: (D, N)."""
+    truths = iou.shape[1]
+    hit = np.zeros((len(IOU_THRESHOLDS), len(confidence)), np.bool_)
+    free = np.ones((len(IOU_THRESHOLDS), truths), np.bool_)
     for index in np.flatnonzero(iou.max(axis=1, initial=0.0) >= IOU_THRESHOLDS[0]):
         claimable = free & (iou[index] >= IOU_THRESHOLDS[:, None])
         # Of equal overlaps COCO takes the last.
-        best = len(truth) - 1 - np.argmax(np.where(claimable, iou[index], -1.0)[:, ::-1], axis=1)
+        best = truths - 1 - np.argmax(np.where(claimable, iou[index], -1.0)[:, ::-1], axis=1)
         hit[:, index] = claimable.any(axis=1)
         levels = np.flatnonzero(hit[:, index])
         free[levels, best[levels]] = False
-    return Matches(confidence=confidence[order], hit=hit, truths=len(truth))
+    return Matches(confidence=confidence, hit=hit, truths=truths)
 
 
 def average_precision(matches: Sequence[Matches]) -> Floats:
@@ -214,4 +247,18 @@ def _ious(first: Floats, second: Floats) -> Floats:
     areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
     joint = areas[0][:, None] + areas[1][None, :] - shared
     iou: Floats = np.divide(shared, joint, out=np.zeros_like(shared), where=shared > 0.0)
+    return iou
+
+
+def _mask_ious(first: Sequence[Mask], second: Sequence[Mask]) -> Floats:
+    """(D, N) shared pixels over joint pixels of each two masks; 0 where they share none."""
+    iou = np.zeros((len(first), len(second)))
+    if not second:
+        return iou
+    flat = np.stack([mask.ravel() for mask in second])
+    areas = np.count_nonzero(flat, axis=1)
+    for index, mask in enumerate(first):
+        pixels = np.flatnonzero(mask)
+        shared = np.count_nonzero(flat[:, pixels], axis=1)
+        iou[index] = shared / np.maximum(areas + len(pixels) - shared, 1)
     return iou

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.config.reload import Reload, plan_reload
-from streamfuse.errors import ConfigError
+from streamfuse.errors import ConfigError, UsageError
 from streamfuse.runtime.message import Level, Message
 from streamfuse.runtime.plan import Plan
+from streamfuse.runtime.stages.looking import check_rules
 from streamfuse.runtime.supervisor import Supervisor
 
 __all__ = ["Reloader"]
@@ -21,24 +22,31 @@ class Reloader:
     Args:
         plan: What the run began with.
         read: Reads the pipeline file and its overrides again; raises ConfigError.
+        finds: Names of the objects that the networks of the run find.
         say: Told what became of it.
     """
 
     def __init__(
-        self, plan: Plan, read: Callable[[], PipelineConfig], *, say: Callable[[Message], None]
+        self,
+        plan: Plan,
+        read: Callable[[], PipelineConfig],
+        *,
+        finds: Callable[[], frozenset[str]],
+        say: Callable[[Message], None],
     ) -> None:
         self._plan = plan
         self._read = read
+        self._finds = finds
         self._send = say
 
     def reload(self, supervisor: Supervisor) -> None:
         """Read the file, and change what can be changed; a file that is wrong changes nothing."""
         try:
-            new = self._read()
-        except ConfigError as error:
+            change = plan_reload(self._plan.config, self._read())
+            check_rules(change.config, self._finds())
+        except (ConfigError, UsageError) as error:
             self._say(f"nothing was reloaded, the pipeline file is wrong: {error}", level="error")
             return
-        change = plan_reload(self._plan.config, new)
         for refusal in change.refused:
             self._say(f"not reloaded: {refusal}", level="warning")
         if change.applied:

@@ -23,6 +23,8 @@ class Report:
     def __init__(self) -> None:
         self.backend = ""
         self.device = ""
+        self.finds: frozenset[str] = frozenset()
+        """Names of the objects that the engine's networks find."""
         self.enough = False
         """The engine has fused as many pairs as were asked for."""
         self.recordings: list[str] = []
@@ -37,6 +39,7 @@ class Report:
             case "ready":
                 self.backend = event.get("backend", self.backend)
                 self.device = event.get("device", self.device)
+                self.finds = frozenset(event.get("finds", self.finds))
             case "stats":
                 self._current[role] = dict(event)
                 if "clock" in event:

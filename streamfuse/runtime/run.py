@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
+from streamfuse.config.outputs import JsonlSink
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.errors import EXIT_INTERRUPTED, PromiseError, SourceError, StreamfuseError
 from streamfuse.frames import StreamName
-from streamfuse.io.files import check_writable
+from streamfuse.io.files import check_writable, missing, remove_empty
 from streamfuse.io.signals import Signals, caught_signals
 from streamfuse.io.terminal import Terminal
 from streamfuse.io.transport.board import Board
@@ -80,6 +82,30 @@ def run_pipeline(
     Raises:
         StreamfuseError: the run could not begin; nothing is left behind.
     """
+    new, began = missing(_outputs(config)), False
+    try:
+        result = _run_workers(config, options, on_status=on_status, on_message=on_message)
+        began = result.began
+    finally:
+        if not began:
+            remove_empty(new)
+    return result
+
+
+def _outputs(config: PipelineConfig) -> list[Path]:
+    """Files and folders that a run makes before it knows whether it can begin."""
+    files = [sink.path for sink in config.publish if isinstance(sink, JsonlSink)]
+    return files if config.record is None else [config.record.dir, *files]
+
+
+def _run_workers(
+    config: PipelineConfig,
+    options: RunOptions,
+    *,
+    on_status: Callable[[Status], None],
+    on_message: Callable[[Message], None],
+) -> RunResult:
+    """As :func:`run_pipeline`, which tidies up after it."""
     for left in RunDir.sweep():
         on_message(Message(text=f"removed what a crashed run left in shared memory: {left}"))
     with ExitStack() as stack:
@@ -146,7 +172,11 @@ class _Run:
         self._clock = clock
         self._report = Report()
         self._health = HealthWatch()
-        self._reloader = None if options.reload is None else Reloader(plan, options.reload, say=say)
+        self._reloader = (
+            None
+            if options.reload is None
+            else Reloader(plan, options.reload, finds=lambda: self._report.finds, say=say)
+        )
         self._terminal = Terminal()
         self._interrupts_seen = 0
         self._hangups_seen = 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfuse.core.boxes import Box, box_iou, merge_boxes
+from streamfuse.core.boxes import Box, Outline, box_iou, merge_boxes
 
 GRID = 16
 
@@ -126,3 +126,17 @@ def test_a_threshold_outside_0_to_1_is_refused() -> None:
     """IoU is a share."""
     with pytest.raises(ValueError, match=r"within 0\.\.1, got 40"):
         merge_boxes([], min_iou=40)
+
+
+def test_an_outline_has_a_box_and_checks_its_corners() -> None:
+    """Three corners at least, all within the image, and not in one line along a side."""
+    outline = Outline(class_id=2, corners=((0.25, 0.5), (0.75, 0.25), (0.5, 1.0)))
+    assert outline.box == Box(2, 0.25, 0.25, 0.75, 1.0)
+    assert outline.to_pixels((80, 40)) == [(20.0, 20.0), (60.0, 10.0), (40.0, 40.0)]
+    for corners in (
+        ((0.1, 0.1), (0.2, 0.2)),
+        ((0.1, 0.1), (0.2, 0.1), (0.3, 0.1)),
+        ((0, 0), (1, 0), (0, 1.1)),
+    ):
+        with pytest.raises(ValueError, match=r"corners|left < right"):
+            Outline(class_id=0, corners=corners)

@@ -205,3 +205,50 @@ def test_whoever_is_in_a_zone_has_entered_and_not_left(
         assert count.longest_s <= now_ms / 1000
     (count,) = counter.see([], size_wh=SIZE_WH, capture_ns=(now_ms + 2_001) * 1_000_000)
     assert (count.inside, count.left) == (0, count.entered)
+
+
+def after(before: Count, **shape: object) -> RuleCounter:
+    """The counter of a successor, of the same rule as its predecessor's."""
+    same = rule(**shape)
+    return RuleCounter([same], before={same: before})
+
+
+def test_a_successor_goes_on_with_the_crossings() -> None:
+    """Where somebody stood is forgotten: who crosses while nobody looks is not counted."""
+    first = walk(0.6, 0.4, 0.6)
+    assert (first.forward, first.backward) == (1, 1)
+    later = watch(after(first), *([standing(x, 0.5, 9)] for x in (0.4, 0.3, 0.7)))
+    assert (later.forward, later.backward) == (1, 2)
+
+
+def test_another_rule_of_the_same_name_begins_at_zero() -> None:
+    """A line that was moved counts something else."""
+    moved = rule(line=((0.3, 0.0), (0.3, 1.0)))
+    assert watch(RuleCounter([moved], before={rule(): walk(0.6, 0.4)}), []).forward == 0
+
+
+def test_who_was_inside_is_the_same_after_a_restart() -> None:
+    """Three were inside; two are found again, with other tracks, and a fourth comes in from outside."""
+    inside = [[standing(x, 0.5, track) for x, track in ((0.4, 1), (0.5, 2), (0.6, 3))]]
+    first = watch(RuleCounter([rule(**YARD)]), *inside)
+    assert (first.inside, first.entered, first.left) == (3, 3, 0)
+    counter = after(first, **YARD)
+    still = [standing(0.4, 0.5, 11), standing(0.5, 0.5, 12)]
+    second = watch(counter, [standing(0.1, 0.5, 13)], [*still, standing(0.3, 0.5, 13)], begin_s=10.0)
+    assert (second.inside, second.entered, second.left) == (3, 4, 0)
+    third = watch(counter, *([[*still, standing(0.3, 0.5, 13)]] * 3), begin_s=12.0)
+    assert (third.inside, third.entered, third.left) == (3, 4, 1), "who is missing for long has left"
+    assert 1.5 < third.longest_s < 3.0, "dwell begins anew"
+    fourth = watch(counter, [*still, standing(0.3, 0.5, 13), standing(0.4, 0.6, 14)], begin_s=12.5)
+    assert (fourth.inside, fourth.entered, fourth.left) == (4, 5, 1), "nobody is waited for any more"
+
+
+@given(st.integers(0, 4), st.integers(0, 4))
+def test_however_many_come_back_the_books_of_a_zone_are_even(were: int, come: int) -> None:
+    """``entered = left + inside`` again, once nobody is waited for."""
+    first = watch(RuleCounter([rule(**YARD)]), [standing(0.5, 0.5, track) for track in range(were)])
+    back = [standing(0.5, 0.5, 100 + track) for track in range(come)]
+    last = watch(after(first, **YARD), back, back, back, step_s=1.5)
+    assert last.inside == come
+    assert last.entered == max(were, come)
+    assert last.entered == last.left + last.inside

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from streamfuse.core.boxes import Box, box_iou
 from streamfuse.errors import SourceError
-from streamfuse.io.labels import IGNORE, find_label, read_box_union, read_boxes, read_label_map
+from streamfuse.io.labels import IGNORE, find_label, read_box_union, read_boxes, read_label_map, read_outlines
 
 CLASSES = 3
 SETS = ("labels_fused", "labels_infrared", "labels_visible")
@@ -79,6 +79,9 @@ def test_an_empty_file_is_a_mistake_unless_allowed(tmp_path: Path, text: str) ->
         ("0 0.1 0.5 0.21 0.5", r"the box spans -0\.005, 0\.25, 0\.205, 0\.75, outside"),
         ("0 nan 0.5 0.1 0.5", "outside the image's"),
         ("0 0.5 0.5 0 0.5", "left < right"),
+        ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", "wanted 'class x y x y x y ...', got '0 0.1"),
+        ("0 0.1 0.1 0.2 0.1 0.3 0.1", "left < right and top < bottom"),
+        ("0 1 1 20 10 30 10", r"the outline spans 1, 1, 20, 10, 30, 10, outside the image's"),
         ("0 0.5 0.5 -0.1 0.5", "left < right"),
     ],
 )
@@ -88,6 +91,18 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(SourceError, match=rf"a\.txt:3: .*{message}") as caught:
         read_boxes(path, classes=CLASSES)
     assert "\n" not in str(caught.value)
+
+
+def test_outlines_are_read_as_such_and_as_their_boxes(tmp_path: Path) -> None:
+    """A little beyond the edge is cut; a box is no outline."""
+    path = store(tmp_path / "a.txt", "1 0.1 0.2 0.9 0.2 1.0005 0.8\n\n0 0 0 0.5 0 0.5 0.5 0 0.5\n")
+    first, second = read_outlines(path, classes=CLASSES)
+    assert (first.class_id, first.corners) == (1, ((0.1, 0.2), (0.9, 0.2), (1.0, 0.8)))
+    assert len(second.corners) == 4
+    assert read_boxes(path, classes=CLASSES) == (first.box, second.box)
+    assert read_outlines(store(tmp_path / "b.txt", ""), classes=CLASSES) == ()
+    with pytest.raises(SourceError, match=r"c\.txt:1: wanted 'class x y x y x y \.\.\.', got '0 0\.5 0\.5"):
+        read_outlines(store(tmp_path / "c.txt", "0 0.5 0.5 0.5 0.5"), classes=CLASSES)
 
 
 def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:

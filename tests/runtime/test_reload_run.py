@@ -12,12 +12,23 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from bright_network import save_bright_network
+
+from streamfuse.frames import Image
+from streamfuse.io.images import write_png
 
 STREET = "synthetic://street?seed=7&size=160x120&fps=20"
 SOURCES = f'sources: {{visible: {{uri: "{STREET}"}}, infrared: {{uri: "{STREET}"}}}}\n'
+LAP = 24
+"""Pictures in which somebody bright walks through the picture from left to right, once, for ever."""
+ROUND_AND_ROUND = "sources: {visible: {uri: visible, loop: true}, infrared: {uri: infrared, loop: true}}\n"
+MIDDLE = "{name: middle, line: [[0.5, 1], [0.5, 0]]}"
+BESIDE = "{name: beside, line: [[0.7, 1], [0.7, 0]]}"
 
 
 @pytest.fixture
@@ -99,6 +110,88 @@ def test_a_changed_file_is_taken_over_while_the_run_goes_on(world, wait_until, s
     assert systemd[-1] == "STOPPING=1"
     numbers = [json.loads(line)["pair_id"] for path in (one, two) for line in path.read_text().splitlines()]
     assert numbers == sorted(set(numbers)), "no message comes twice, or in the wrong order"
+
+
+def messages_in(path: Path) -> list[dict[str, Any]]:
+    """The whole messages in a file that somebody else may be writing."""
+    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def walk_past(folder: Path) -> None:
+    """The pictures of one lap; in the last ones nobody is there."""
+    for number in range(LAP):
+        gray = np.zeros((64, 96), np.uint8)
+        gray[24:40, 4 * number : 4 * number + 16] = 255 if number < LAP - 4 else 0
+        for stream, image in (
+            ("visible", Image.from_rgb(np.repeat(gray[..., None], 3, axis=2))),
+            ("infrared", Image.from_gray(gray)),
+        ):
+            (folder / stream).mkdir(exist_ok=True)
+            write_png(folder / stream / f"{number:02}.png", image)
+
+
+@pytest.mark.slow
+def test_rules_change_live_and_counts_outlive_the_engine(world, wait_until, systemd) -> None:
+    """A new line counts, a wrong one changes nothing, a killed engine loses no total, a removed one goes."""
+    weights, events = save_bright_network(world.folder / "bright.pt", side=96), world.folder / "events.jsonl"
+    walk_past(world.folder)
+
+    def rules(*lines: str, confidence: float = 0.5) -> None:
+        world.pipeline.write_text(
+            f"mode: every_frame\n{ROUND_AND_ROUND}tasks:\n"
+            f"  detect: {{weights: {weights}, overlap: 0.1, track: true, confidence: {confidence}}}\n"
+            f"  rules: [{', '.join(lines)}]\n  backend: torch\n"
+            "publish: [{kind: jsonl, path: events.jsonl}]\n"
+        )
+
+    def hang_up() -> None:
+        reloads = systemd.count("READY=1")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: systemd.count("READY=1") > reloads)
+
+    def counted() -> dict[str, int]:
+        heard = messages_in(events)
+        return {count["rule"]: count["forward"] for count in heard[-1]["counts"]} if heard else {}
+
+    rules(MIDDLE)
+    process = world.start()
+    wait_until(lambda: counted().get("middle", 0) >= 2)
+    assert counted().keys() == {"middle"}
+
+    rules(MIDDLE, BESIDE)
+    hang_up()
+    wait_until(lambda: counted().get("beside", 0) >= 2)
+    assert counted()["middle"] >= 4
+
+    rules("{name: typo, line: [[0.5, 1], [0.5, 0]], classes: [persn]}", confidence=0.99)
+    hang_up()
+    at_kill, engine = counted(), world.workers(process)["engine"]
+    engine.kill()
+    wait_until(lambda: counted()["middle"] >= at_kill["middle"] + 3)
+    assert world.workers(process)["engine"].pid != engine.pid
+
+    rules(BESIDE, confidence=0.99)
+    hang_up()
+    wait_until(lambda: counted().keys() == {"beside"})
+    heard = len(messages_in(events))
+    wait_until(lambda: len(messages_in(events)) > heard + 2 * LAP)
+
+    process.send_signal(signal.SIGTERM)
+    words, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, words
+    assert "nothing was reloaded, the pipeline file is wrong: tasks.rules.typo.classes: no network" in words
+    assert "finds persn; they find person" in words
+    assert world.summary["restarts"]["engine"] == 1
+    told = messages_in(events)
+    for name in ("middle", "beside"):
+        totals = [count["forward"] for each in told for count in each["counts"] if count["rule"] == name]
+        assert totals == sorted(totals)
+    *_, last = [each for each in told if each["counts"][0]["rule"] == "middle"]
+    laps = last["visible_seq"] // LAP
+    assert laps - 2 <= last["counts"][0]["forward"] <= laps + 1, "only the lap of the kill may be missing"
+    assert not any(each["detections"] for each in told[-LAP:]), "nobody new is that sure"
+    assert world.summary["counts"].keys() == {"beside"}
 
 
 @pytest.mark.slow

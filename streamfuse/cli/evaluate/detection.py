@@ -53,6 +53,12 @@ def detection(  # noqa: PLR0913, PLR0917 - one parameter for each option of the 
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of what --retrain makes.")] = Path("runs/retrained"),
     classes: Classes = "person,bicycle,car",
+    masks: Annotated[
+        bool,
+        typer.Option(
+            "--masks", help="Score masks, too; then the labels are outlines (class x y x y x y ...)."
+        ),
+    ] = False,
     names: Names = None,
     group: Groups = None,
     compare: Compare = None,
@@ -83,6 +89,7 @@ def detection(  # noqa: PLR0913, PLR0917 - one parameter for each option of the 
     job = DetectionEvaluation(
         images=tuple(images),
         labels=tuple(labels),
+        masks=masks,
         classes=tuple(name.strip() for name in classes.split(",")),
         stems=None if names is None else read_stems(names),
         judging=read_judging(group, compare, resamples=resamples, seed=seed),
@@ -90,7 +97,7 @@ def detection(  # noqa: PLR0913, PLR0917 - one parameter for each option of the 
     reports = Reports(json=json_file, csv=csv_file, plots=plots)
     reports.check(images=images)
     used = weights if retrain is None else _retrained(retrain, job, out)
-    detectors = _load(used, backend=backend, trust=trust)
+    detectors = _load(used, backend=backend, trust=trust, masks=masks)
     with progress_bar(Console(stderr=True), "detecting") as progress:
         report = evaluate_detection(job, detectors, on_progress=progress)
     if plots is not None:
@@ -106,14 +113,14 @@ def detection(  # noqa: PLR0913, PLR0917 - one parameter for each option of the 
 
 
 def _load(
-    weights: str | dict[str, str], *, backend: TaskBackend, trust: bool
+    weights: str | dict[str, str], *, backend: TaskBackend, trust: bool, masks: bool
 ) -> Detector | dict[str, Detector]:
     """One detector, or one for each set."""
     from streamfuse.jobs.evaluating.detectors import load_detector  # noqa: PLC0415 - slow, as all
 
     if isinstance(weights, str):
-        return load_detector(weights, backend=backend, trust=trust)
-    return {name: load_detector(path, backend=backend) for name, path in weights.items()}
+        return load_detector(weights, backend=backend, trust=trust, masks=masks)
+    return {name: load_detector(path, backend=backend, masks=masks) for name, path in weights.items()}
 
 
 def _retrained(config: Path, job: DetectionEvaluation, out: Path) -> dict[str, str]:

@@ -11,20 +11,18 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from streamfuse.core.boxes import Box
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import Detection
-from streamfuse.io.labels import read_box_union
 from streamfuse.jobs.evaluating.bootstrap import Resampling, Score
 from streamfuse.jobs.evaluating.judging import Judging
 from streamfuse.jobs.evaluating.matching import set_names
+from streamfuse.jobs.evaluating.objects import Labelled, read_labelled
 from streamfuse.jobs.evaluating.pictures import match_images, read_rgb
 from streamfuse.jobs.evaluating.scores import GroupScores, SetScores, TaskReport
 from streamfuse.metrics.detection import (
     Matches,
     average_precision,
     class_scores,
-    match_boxes,
     mean_scores,
     precision_at_recalls,
     resampled_precisions,
@@ -42,6 +40,9 @@ Rgb = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 ByClass = tuple[tuple[Matches, ...], ...]
 """Of each class, its matches in each image."""
+ByKind = Mapping[str, ByClass]
+"""The same for boxes and masks, by what begins the names of their scores: nothing, and ``mask_``."""
+_BOXES = ""
 
 
 class Detector(Protocol):
@@ -61,13 +62,15 @@ class DetectionEvaluation:
 
     Raises:
         UsageError: no folder, one given twice, classes that are missing or named twice, or a comparison of
-            a set that is none.
+            a set that is none; several folders of labels where masks are judged.
     """
 
     images: tuple[Path, ...]
     """One folder for each set; all hold the same stems."""
     labels: tuple[Path, ...]
     """Folders of YOLO text files; an object counts if any of them has it."""
+    masks: bool = False
+    """Judge masks beside boxes; the labels are outlines then."""
     classes: tuple[str, ...] = ("person", "bicycle", "car")
     """Names of the label ids 0, 1, …, as the detector names them."""
     stems: tuple[str, ...] | None = None
@@ -81,6 +84,11 @@ class DetectionEvaluation:
             raise UsageError(f"classes must be names, each given once, got {','.join(self.classes)!r}")
         self.judging.check_sets(self.set_names)
         set_names(self.labels)
+        if self.masks and len(self.labels) > 1:
+            raise UsageError(
+                f"masks are judged against one folder of outlines, got {len(self.labels)} folders of labels; "
+                "give one, or judge boxes alone"
+            )
 
     @property
     def set_names(self) -> tuple[str, ...]:
@@ -90,7 +98,10 @@ class DetectionEvaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionReport(TaskReport):
-    """Average precision on each set of images, by class and over all (AP50, AP70, AP90, AP50_95)."""
+    """Average precision on each set of images, by class and over all (AP50, AP70, AP90, AP50_95).
+
+    Those of masks are AP50 and AP50_95, with names that begin with ``mask_``.
+    """
 
     curves: Mapping[str, Mapping[str, Floats]]
     """By set and class (T, 101), see :func:`streamfuse.metrics.detection.precision_at_recalls`."""
@@ -116,7 +127,7 @@ def evaluate_detection(
     Raises:
         UsageError: a detector that knows none of the classes, or a group without images.
         SourceError: folders that do not hold the same images, an image without label file, a label or an
-            image that cannot be read, or no labelled object at all.
+            image that cannot be read, no labelled object at all, or a detector without the masks to judge.
     """
     by_set = detectors if isinstance(detectors, Mapping) else dict.fromkeys(job.set_names, detectors)
     unknown = _unknown(job.classes, by_set)
@@ -142,8 +153,8 @@ def evaluate_detection(
         resampling=resampling,
         unknown=unknown,
         curves={
-            name: dict(zip(job.classes, map(precision_at_recalls, by_class), strict=True))
-            for name, by_class in found.items()
+            name: dict(zip(job.classes, map(precision_at_recalls, by_kind[_BOXES]), strict=True))
+            for name, by_kind in found.items()
         },
     )
 
@@ -163,10 +174,11 @@ def _unknown(classes: Sequence[str], detectors: Mapping[str, Detector]) -> tuple
     return tuple(unknown)
 
 
-def _read_truth(job: DetectionEvaluation, *, stems: Sequence[str]) -> dict[str, tuple[Box, ...]]:
+def _read_truth(job: DetectionEvaluation, *, stems: Sequence[str]) -> dict[str, Labelled]:
     """The labelled objects of each image."""
-    truth = {stem: read_box_union(job.labels, stem, classes=len(job.classes)) for stem in stems}
-    if not any(truth.values()):
+    classes = len(job.classes)
+    truth = {stem: read_labelled(job.labels, stem, classes=classes, masks=job.masks) for stem in stems}
+    if not any(labelled.boxes for labelled in truth.values()):
         held = ", ".join(map(str, job.labels))
         raise SourceError(f"{held}: no label file of these {len(stems)} images holds a box; label the images")
     return truth
@@ -177,62 +189,53 @@ def _look(
     detector: Detector,
     paths: Mapping[str, Path],
     *,
-    truth: Mapping[str, Sequence[Box]],
+    truth: Mapping[str, Labelled],
     tick: Callable[[], None],
-) -> ByClass:
+) -> ByKind:
     """What a detector finds on one set of images, with a tick after each image."""
-    matches: list[list[Matches]] = [[] for _ in classes]
+    matches: list[list[dict[str, Matches]]] = [[] for _ in classes]
     for stem, path in paths.items():
         rgb = read_rgb(path)
         size_wh = (rgb.shape[1], rgb.shape[0])
         found = detector.look(rgb)
         for class_id, name in enumerate(classes):
             own = [one for one in found if one.class_name == name]
-            matches[class_id].append(
-                match_boxes(
-                    truth=_boxes([box.to_pixels(size_wh) for box in truth[stem] if box.class_id == class_id]),
-                    found=_boxes([one.box_xyxy for one in own]),
-                    confidence=np.array([one.confidence for one in own], np.float64),
-                )
-            )
+            matches[class_id].append(truth[stem].match(own, class_id=class_id, size_wh=size_wh))
         tick()
-    return tuple(map(tuple, matches))
+    kinds = matches[0][0]
+    return {kind: tuple(tuple(each[kind] for each in own) for own in matches) for kind in kinds}
 
 
 def _score(
-    classes: Sequence[str], found: Mapping[str, ByClass], places: Sequence[int], resampling: Resampling
+    classes: Sequence[str], found: Mapping[str, ByKind], places: Sequence[int], resampling: Resampling
 ) -> GroupScores:
     """The scores of some of the images, in every set on the same draws."""
     counts = resampling.counts(len(places))
-    first = [[matches[place].truths for place in places] for matches in next(iter(found.values()))]
+    first = [[matches[place].truths for place in places] for matches in next(iter(found.values()))[_BOXES]]
     return GroupScores(
         images=len(places),
         truths=tuple(map(sum, first)),
         empty=sum(not any(of_image) for of_image in zip(*first, strict=True)),
-        sets={
-            name: _set_scores(classes, [[own[place] for place in places] for own in by_class], counts)
-            for name, by_class in found.items()
-        },
+        sets={name: _set_scores(classes, by_kind, places, counts) for name, by_kind in found.items()},
     )
 
 
 def _set_scores(
-    classes: Sequence[str], by_class: Sequence[Sequence[Matches]], counts: npt.NDArray[np.int64]
+    classes: Sequence[str], by_kind: ByKind, places: Sequence[int], counts: npt.NDArray[np.int64]
 ) -> SetScores:
-    values = [average_precision(matches) for matches in by_class]
-    draws = [resampled_precisions(matches, counts) for matches in by_class]
-    return SetScores(
-        mean=_named(mean_scores(values), mean_scores(draws)),
-        classes={
-            name: _named(class_scores(value), class_scores(drawn))
-            for name, value, drawn in zip(classes, values, draws, strict=True)
-        },
-    )
+    mean: dict[str, Score] = {}
+    by_name: dict[str, dict[str, Score]] = {name: {} for name in classes}
+    for kind, by_class in by_kind.items():
+        drawn = [[own[place] for place in places] for own in by_class]
+        values = [average_precision(matches) for matches in drawn]
+        draws = [resampled_precisions(matches, counts) for matches in drawn]
+        mean |= _named(kind, mean_scores(values), mean_scores(draws))
+        for name, value, of_draws in zip(classes, values, draws, strict=True):
+            by_name[name] |= _named(kind, class_scores(value), class_scores(of_draws))
+    return SetScores(mean=mean, classes=by_name)
 
 
-def _named(values: Mapping[str, Floats], draws: Mapping[str, Floats]) -> dict[str, Score]:
-    return {name: Score(value=float(value), draws=draws[name]) for name, value in values.items()}
-
-
-def _boxes(corners: Sequence[tuple[float, float, float, float]]) -> Floats:
-    return np.array(corners, np.float64).reshape(-1, 4)
+def _named(kind: str, values: Mapping[str, Floats], draws: Mapping[str, Floats]) -> dict[str, Score]:
+    """Scores under the names of their kind: all of boxes, and of masks the two that everybody gives."""
+    told = [name for name in values if kind == _BOXES or name.endswith(("AP50", "AP50_95"))]
+    return {f"{kind}{name}": Score(value=float(values[name]), draws=draws[name]) for name in told}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamfuse.config.tasks import Detect, TaskBackend, Tasks
+from streamfuse.config.tasks import Detect, Segment, TaskBackend, Tasks
 from streamfuse.engine.tasks.runner import TaskRunner
 from streamfuse.frames import Detection
 
@@ -40,17 +40,23 @@ class LoadedDetector:
         self.runner.close()
 
 
-def load_detector(weights: str, *, trust: bool = False, backend: TaskBackend = "auto") -> LoadedDetector:
+def load_detector(
+    weights: str, *, trust: bool = False, backend: TaskBackend = "auto", masks: bool = False
+) -> LoadedDetector:
     """A detector for evaluation, of a detection or a segmentation network.
 
     Args:
         weights: ``default``, a name of the weights store, or a .safetensors or .pt file.
         trust: whether code in a .pt file may run.
         backend: what computes it.
+        masks: whether its objects are to have masks.
 
     Raises:
-        WeightsError: no such weights, or no network that finds objects.
+        WeightsError: no such weights, or no network that finds objects, or none that makes the masks.
         MachineError: the machine lacks the backend.
     """
+    if masks:
+        segment = Segment(weights=weights, confidence=LEAST_CONFIDENCE, trust=trust)
+        return LoadedDetector(TaskRunner.load(Tasks(segment=segment, backend=backend)))
     detect = Detect(weights=weights, confidence=LEAST_CONFIDENCE, trust=trust)
     return LoadedDetector(TaskRunner.load(Tasks(detect=detect, backend=backend)))

@@ -35,6 +35,7 @@ from streamfuse.runtime.stages.desk import Desk
 from streamfuse.runtime.stages.joining import wait_for_consumers
 from streamfuse.runtime.stages.looking import Rules
 from streamfuse.runtime.stages.meter import Meter
+from streamfuse.runtime.stages.tally import Tally
 
 __all__ = ["run"]
 
@@ -58,7 +59,12 @@ def run(context: Context) -> None:
         inlets = {stream: stack.enter_context(_inlet(context, stream, allocate)) for stream in StreamName}
         engine = _Engine(context, thread, compute, inlets=inlets, outlet=outlet)
         wait_for_consumers(context, outlet)
-        context.link.send("ready", backend=compute.engine.backend, device=compute.engine.device)
+        context.link.send(
+            "ready",
+            backend=compute.engine.backend,
+            device=compute.engine.device,
+            finds=sorted(compute.looking.class_names) if compute.looking is not None else [],
+        )
         engine.loop(waker)
         engine.finish()
 
@@ -143,7 +149,10 @@ class _Engine:
         )
         self._utc = UtcFollower(on_step=lambda text: context.link.send("log", text=text))
         self._fusion = compute.engine
-        self._rules = Rules(context.plan.config, utc=self._utc, looking=compute.looking)
+        self._tally = Tally(context.run_dir.path, warn=self._warn)
+        self._rules = Rules(
+            context.plan.config, utc=self._utc, looking=compute.looking, before=self._tally.read()
+        )
         self._layers = context.plan.layers
         self._found: dict[str, Any] = {}
         """What the tasks say of the newest frame, as fields of ``stats``."""
@@ -171,7 +180,7 @@ class _Engine:
             self._desk.note_held()
             self._utc.follow(self._clock.now_ns())
             if (config := self._context.fresh_config()) is not None:
-                self._rules.reload(config, self._warn)
+                self._rules.reload(config)
             if self._meter.is_due(self._clock.now_ns()):
                 self._tell()
 
@@ -319,6 +328,7 @@ class _Engine:
         board.add(c.LEFT_OUT, left_out)
         newest = max((found.track_id or 0 for found in fused.detections), default=0)
         board.set(c.TRACKS, max(newest, board.get(c.TRACKS)))
+        self._tally.write(self._rules.counted, fused.counts)
         self._found = {
             "tracks": sum(found.track_id is not None for found in fused.detections),
             "counts": [count_record(count) for count in fused.counts],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from streamfuse.core.convert import image_to_rgb
 from streamfuse.core.counting import RuleCounter
 from streamfuse.core.rules import RuleWatch
 from streamfuse.errors import UsageError
-from streamfuse.frames import Detection, FramePair, FusedFrame, Image
+from streamfuse.frames import Count, Detection, FramePair, FusedFrame, Image
 
 if TYPE_CHECKING:  # see Looking
     from torch import Tensor
@@ -131,12 +131,31 @@ def check_rules(config: PipelineConfig, known: frozenset[str]) -> None:
 
 
 class Rules:
-    """The rules of a pipeline, followed over its fused frames: events, and counts at lines and in zones."""
+    """The rules of a pipeline, followed over its fused frames: events, and counts at lines and in zones.
 
-    def __init__(self, config: PipelineConfig, *, utc: Utc, looking: Looking | None) -> None:
+    Args:
+        config: of the pipeline.
+        utc: labels the capture times in the ids of events.
+        looking: what finds the objects; None where nothing is looked for.
+        before: what a predecessor had counted, by rule.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        *,
+        utc: Utc,
+        looking: Looking | None,
+        before: Mapping[Rule, Count] | None = None,
+    ) -> None:
         self._watch = RuleWatch(config.events, utc=utc)
-        self._counter = RuleCounter(_task_rules(config))
+        self._counter = RuleCounter(_task_rules(config), before=before)
         self._looking = looking
+
+    @property
+    def counted(self) -> tuple[Rule, ...]:
+        """The rules of the counts of the newest frame, in their order."""
+        return self._counter.rules
 
     def see(self, frame: FusedFrame, looked: Looked | None) -> FusedFrame:
         """The next frame with what was found in it, and what the rules say of that."""
@@ -153,16 +172,11 @@ class Rules:
         counts = self._counter.see(looked.detections, size_wh=size_wh, capture_ns=frame.capture_ns)
         return replace(frame, detections=looked.detections, areas=looked.areas, events=events, counts=counts)
 
-    def reload(self, config: PipelineConfig, say: Callable[[str], None]) -> None:
-        """Take over the confidences and rules of a changed configuration, as far as they can be."""
+    def reload(self, config: PipelineConfig) -> None:
+        """Take over the confidences and rules of a configuration that :func:`check_rules` accepts."""
         if self._looking is None or config.tasks is None:
             return
         self._looking.reload(config.tasks)
-        try:
-            check_rules(config, self._looking.class_names)
-        except UsageError as error:
-            say(f"reload: the old rules stay: {error}")
-            return
         self._watch.reload(config.events)
         self._counter.reload(_task_rules(config))
 
