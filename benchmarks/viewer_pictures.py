@@ -1,8 +1,8 @@
 """The pictures in docs/viewer.md: a real run on the drawn street in smoke, in a real browser.
 
-    python benchmarks/viewer_pictures.py --weights detector.pt
+    python benchmarks/viewer_pictures.py
 
-Needs Chromium (``.ci/servers``) and the weights of a detector that knows people; none come with streamfuse.
+Needs Chromium (``.ci/servers``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ PIPELINE = """\
 name: smoke
 sources: {{visible: {{uri: "{street}"}}, infrared: {{uri: "{street}"}}}}
 rig: "{root}/calibration/synthetic.yaml"
-tasks: {{detect: {{weights: "{weights}", confidence: 0.3, every: 2}}}}
+tasks:
+  detect: {{weights: "{weights}", track: true, every: 2}}
+  segment: {{weights: "{weights}", every: 2}}
+  rules:
+    - {{name: across, line: [[0.5, 0.45], [0.5, 1.0]]}}
+    - {{name: ahead, zone: [[0.35, 0.45], [0.65, 0.45], [0.9, 1.0], [0.1, 1.0]], classes: [person, bicycle]}}
 events: [{{name: person-ahead, classes: [person], confidence: 0.3, min_time_s: 0.2, gap_s: 2}}]
 record: {{dir: recordings, segment_s: 5, visible: true, infrared: true, clips: {{pre_s: 2, post_s: 2}}}}
 viewer: {{web: "127.0.0.1:{port}", quality: 92}}
@@ -89,12 +94,17 @@ def wait_until_served(port: int) -> None:
 
 
 @contextmanager
-def running(folder: Path, weights: Path) -> Iterator[str]:
+def running(folder: Path, weights: str) -> Iterator[str]:
     """A run of the pipeline; the address of its page."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     pipeline = folder / "smoke.yaml"
-    text = PIPELINE.format(street=STREET, root=ROOT, weights=weights.resolve(), port=port)
+    text = PIPELINE.format(
+        street=STREET,
+        root=ROOT,
+        weights=Path(weights).resolve() if Path(weights).exists() else weights,
+        port=port,
+    )
     pipeline.write_text(text, encoding="utf-8")
     process = subprocess.Popen([sys.executable, "-m", "streamfuse", "run", str(pipeline), "--log", "json"])  # noqa: S603
     try:
@@ -112,9 +122,13 @@ def take(browser: Browser, url: str, name: str, out: Path) -> None:
         viewport={"width": width, "height": height}, device_scale_factor=scale, has_touch=scale > 1
     )
     page.goto(url)
-    page.wait_for_function("() => Number(document.getElementById('picture')?.dataset.frame) > 0")
+    page.wait_for_function(
+        "() => Number(document.getElementById('picture')?.dataset.frame) > 0", timeout=READY_MS
+    )
     prepare(page)
-    page.wait_for_function("() => Number(document.getElementById('detections').textContent) > 0")
+    page.wait_for_function(
+        "() => Number(document.getElementById('detections').textContent) > 0", timeout=READY_MS
+    )
     page.screenshot(path=out / f"{name}.png")
     page.close()
 
@@ -122,7 +136,9 @@ def take(browser: Browser, url: str, name: str, out: Path) -> None:
 def main() -> None:
     """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True, help="of a detector (.pt)")
+    parser.add_argument(
+        "--weights", default="default", help="of a detector that knows people: a name or a path"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     args = parser.parse_args()
     with (

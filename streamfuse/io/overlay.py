@@ -14,6 +14,7 @@ from streamfuse.core.masks import decode_window
 from streamfuse.core.trails import Trail
 from streamfuse.errors import OutputError
 from streamfuse.frames import ClassArea, Count, CountKind, Detection
+from streamfuse.io.overlay_places import Places
 
 __all__ = ["draw_overlay", "encode_jpeg"]
 
@@ -33,16 +34,23 @@ _COLORS: Final = (
     (204, 121, 167),
 )
 _WHITE: Final = (255, 255, 255)
+_BLACK: Final = (0, 0, 0)
+_LUMA: Final = (0.299, 0.587, 0.114)
+"""What R, G and B give to brightness (BT.601)."""
 _DARK: Final = (16, 18, 22)
 """Lies under every line, so that it is seen on smoke as well as at night."""
 _TINT: Final = 0.35
 """How much of a mask's colour lies over the picture."""
 _ZONE_TINT: Final = 0.12
-_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
-_LINES_PER_SCALE: Final = 960
-"""Height in pixels at which text has OpenCV's scale 1."""
+_FONT: Final = cv2.FontFace("sans")
+_WEIGHT: Final = 600
+_LINES_PER_LETTER: Final = 42
+"""Height of the picture in heights of its letters."""
+_LEAST_LETTER_PX: Final = 11
 _MOST_LABELS: Final = 100
-"""Among more nobody could read any; the surest objects have theirs."""
+"""Among more nobody could read any; the largest objects have theirs."""
+_SPECK, _SMALL = 1.3, 3.0
+"""Longer side of a box, in heights of letters, below which an object has no label, or only its number."""
 _DASH: Final = 5
 """Length of a dash and of the gap after it, in widths of the line."""
 _FAR: Final = 1 << 14
@@ -71,8 +79,11 @@ def draw_overlay(
     Raises:
         ValueError: a mask is not of the picture's size.
     """
-    pen = _Pen(np.array(rgb, order="C"))
-    boxes = _corners([found.box_xyxy for found in detections]).reshape(-1, 2, 2)
+    corners = _corners([found.box_xyxy for found in detections])
+    boxes = corners.reshape(-1, 4).tolist()
+    pen = _Pen(
+        np.array(rgb, order="C"), Places((rgb.shape[1], rgb.shape[0]), corners.reshape(-1, 4).astype(float))
+    )
     for area in areas:
         pen.tint(area.mask_rle, _color(zlib.crc32(area.class_name.encode())))
     for found in detections:
@@ -83,12 +94,12 @@ def draw_overlay(
     for trail in trails:
         pen.lines(_corners(trail.points), _color(trail.class_id))
     for found, box in zip(detections, boxes, strict=True):
-        pen.box(box.tolist(), _color(found.class_id), dashed=found.is_predicted)
+        pen.box(box, _color(found.class_id), dashed=found.is_predicted)
     for count in counts:
-        pen.label(_count_text(count), pen.places(count.points), _DARK)
-    surest = sorted(range(len(boxes)), key=lambda index: -detections[index].confidence)
-    for index in surest[:_MOST_LABELS]:
-        pen.label(_caption(detections[index]), boxes[index], _color(detections[index].class_id))
+        pen.name_rule(count)
+    largest = sorted(range(len(boxes)), key=lambda i: (-_side(boxes[i]), -detections[i].confidence))
+    for index in largest[:_MOST_LABELS]:
+        pen.name(detections[index], boxes[index])
     pen.write()
     return pen.rgb
 
@@ -120,15 +131,14 @@ def encode_jpeg(rgb: Rgb, quality: int = 80) -> bytes:
 class _Pen:
     """Draws into ``rgb``, in lines that suit its size."""
 
-    def __init__(self, rgb: Rgb) -> None:
+    def __init__(self, rgb: Rgb, places: Places) -> None:
         self.rgb = rgb
         self._size_wh = rgb.shape[1], rgb.shape[0]
         self._width = max(1, round(len(rgb) / 320))
-        self._taken: list[tuple[int, int, int, int]] = []
-        """Left, top, right, bottom of the labels so far."""
-        self._labels: list[tuple[str, tuple[int, int], Color]] = []
-        self._text = max(0.4, len(rgb) / _LINES_PER_SCALE), max(1, self._width // 2)
-        """Scale and weight of the letters."""
+        self._letter = max(_LEAST_LETTER_PX, round(len(rgb) / _LINES_PER_LETTER))
+        """Height of the letters in pixels."""
+        self._places = places
+        self._labels: list[tuple[str, tuple[int, int, int, int], Color]] = []
 
     def tint(self, runs: Sequence[int], color: Color) -> None:
         """Let a mask shine through its colour."""
@@ -171,47 +181,52 @@ class _Pen:
         for ink, width in ((_DARK, self._width + 2), (color, self._width)):
             cv2.polylines(self.rgb, [corners], False, ink, width, cv2.LINE_AA)
 
-    def box(self, corners: list[list[int]], color: Color, *, dashed: bool) -> None:
-        """The outline of a box, given its upper left and its lower right corner."""
-        (left, top), (right, bottom) = corners
+    def box(self, edges: Sequence[int], color: Color, *, dashed: bool) -> None:
+        """The outline of a box: left, top, right, bottom. Thin around who is far away and would be hidden."""
+        left, top, right, bottom = edges
+        width = self._width if _side(edges) >= _SMALL * self._letter else max(1, self._width // 2)
         if not dashed:
-            cv2.rectangle(self.rgb, (left, top), (right, bottom), _DARK, self._width + 2)
-            cv2.rectangle(self.rgb, (left, top), (right, bottom), color, self._width)
+            cv2.rectangle(self.rgb, (left, top), (right, bottom), _DARK, width + 2)
+            cv2.rectangle(self.rgb, (left, top), (right, bottom), color, width)
             return
-        step = 2 * _DASH * self._width
-        width, height = self._size_wh
-        for x in range(max(left, 0), min(right, width), step):
+        step = 2 * _DASH * width
+        for x in range(max(left, 0), min(right, self._size_wh[0]), step):
             for y in (top, bottom):
-                cv2.line(self.rgb, (x, y), (min(x + step // 2, right), y), color, self._width)
-        for y in range(max(top, 0), min(bottom, height), step):
+                cv2.line(self.rgb, (x, y), (min(x + step // 2, right), y), color, width)
+        for y in range(max(top, 0), min(bottom, self._size_wh[1]), step):
             for x in (left, right):
-                cv2.line(self.rgb, (x, y), (x, min(y + step // 2, bottom)), color, self._width)
+                cv2.line(self.rgb, (x, y), (x, min(y + step // 2, bottom)), color, width)
 
-    def label(self, text: str, corners: Corners, color: Color) -> None:
-        """Find a plate for a text above, below or in what ``corners`` surround, where no other label lies."""
-        if len(corners) == 0:
-            return
-        (width, height), baseline = cv2.getTextSize(text, _FONT, *self._text)
-        height += 2 * baseline
-        (left, top), bottom = corners.min(axis=0).tolist(), int(corners[:, 1].max())
-        left = max(0, min(left, self._size_wh[0] - width))
-        last = max(0, self._size_wh[1] - height)
-        heights = (top - height, bottom, top, *(top - n * height for n in (2, 3)), bottom + height)
-        nearest = min(max(top - height, 0), last)
-        plates = [(left, y, left + width, y + height) for y in (*heights, nearest) if 0 <= y <= last]
-        free = (each for each in plates if not any(_meet(each, other) for other in self._taken))
-        plate = next(free, plates[0])
-        self._taken.append(plate)
-        self._labels.append((text, (left, plate[3] - baseline), color))
+    def name(self, found: Detection, edges: Sequence[int]) -> None:
+        """Find a place for the label of an object, as far as it is large enough for one."""
+        letters = _side(edges) / self._letter
+        texts = [] if letters < _SPECK else _captions(found)[-1:] if letters < _SMALL else _captions(found)
+        self._label(texts, _grown(edges, self._width), _color(found.class_id), must=False)
+
+    def name_rule(self, count: Count) -> None:
+        """Find a place for what a rule has counted."""
+        corners = self.places(count.points)
+        if len(corners):
+            edges = (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
+            self._label([_count_text(count)], _grown(edges, 2 * self._width), _DARK, must=True)
+
+    def _label(self, texts: Sequence[str], box: Sequence[float], color: Color, *, must: bool) -> None:
+        sizes = [self._plate_wh(text) for text in texts]
+        if place := self._places.take(box, sizes, must=must):
+            number, plate = place
+            self._labels.append((texts[number], plate, color))
+
+    def _plate_wh(self, text: str) -> tuple[int, int]:
+        _, _, width, _ = cv2.getTextSize(self._size_wh, text, (0, 0), _FONT, self._letter, _WEIGHT)
+        return width + self._letter // 2 + 1, round(1.4 * self._letter)
 
     def write(self) -> None:
-        """Draw the labels: where there is no room for all, the first ones lie on top."""
-        scale, weight = self._text
-        for plate, (text, at, color) in zip(reversed(self._taken), reversed(self._labels), strict=True):
-            left, top, right, bottom = plate
-            self.rgb[top:bottom, left:right] = color
-            ink = (0, 0, 0) if sum(color) > 380 else _WHITE
-            cv2.putText(self.rgb, text, at, _FONT, scale, ink, weight, cv2.LINE_AA)
+        """Draw the labels."""
+        for text, (left, top, right, bottom), color in self._labels:
+            self.rgb[max(top, 0) : bottom, max(left, 0) : right] = color
+            ink = _BLACK if np.dot(color, _LUMA) > 100 else _WHITE
+            start = left + self._letter // 4, bottom - round(0.37 * self._letter)
+            cv2.putText(self.rgb, text, start, ink, _FONT, self._letter, _WEIGHT)
 
     def places(self, points: Sequence[tuple[float, float]]) -> Corners:
         """Shares of the picture in pixels."""
@@ -219,20 +234,31 @@ class _Pen:
         return _corners([(x * (width - 1), y * (height - 1)) for x, y in points])
 
 
-def _meet(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _side(edges: Sequence[int]) -> int:
+    """The longer side of a box."""
+    return max(edges[2] - edges[0], edges[3] - edges[1])
+
+
+def _grown(edges: Sequence[float], by: int) -> tuple[float, float, float, float]:
+    """A box with its outline."""
+    left, top, right, bottom = edges
+    return left - by, top - by, right + by + 1, bottom + by + 1
 
 
 def _corners(points: Sequence[Sequence[float]]) -> Corners:
     return np.rint(np.clip(np.array(points, np.float64).reshape(-1, 2), -_FAR, _FAR)).astype(np.int32)
 
 
-def _caption(found: Detection) -> str:
-    """Class, track and confidence, and where it is known the temperature of the hottest pixel."""
-    track = "" if found.track_id is None else f" #{found.track_id}"
-    words = f"{found.class_name}{track} {found.confidence:.2f}"
-    heat = found.temperature_c
-    return words if heat is None else f"{words} {heat.max_c:.1f} °C"
+def _captions(found: Detection) -> list[str]:
+    """Class, track, confidence and, where it is known, the temperature of the hottest pixel; then ever less.
+
+    The last one is for objects far away: their number, as their colour tells the class.
+    """
+    heat = "" if found.temperature_c is None else f" {found.temperature_c.max_c:.1f} °C"
+    if found.track_id is None:
+        return [f"{found.class_name} {found.confidence:.0%}{heat}", f"{found.class_name}{heat}"]
+    named = f"{found.class_name} #{found.track_id}"
+    return [f"{named} {found.confidence:.0%}{heat}", f"{named}{heat}", f"#{found.track_id}"]
 
 
 def _count_text(count: Count) -> str:

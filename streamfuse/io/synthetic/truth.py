@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamfuse.io.synthetic import raster
-from streamfuse.io.synthetic.actors import Appearance
+from streamfuse.io.synthetic.actors import Actor, Appearance
 from streamfuse.io.synthetic.arrays import Floats, Ints, Mask
 from streamfuse.io.synthetic.backdrop import Street3d, backdrop
 from streamfuse.io.synthetic.cameras import Camera
@@ -27,6 +27,8 @@ class TruthObject:
 
     class_name: str
     """``person``, ``bicycle`` or ``car``; a cyclist is a person and a bicycle."""
+    actor: Actor
+    """Who it is, the same at all times; rider and bicycle are one."""
     box_xyxy: Box
     """Left, top, right, bottom of all of it, hidden parts too, in visible pixels, cut at the image."""
     mask: Mask
@@ -40,6 +42,7 @@ class _Drawn:
     """One object that was drawn, hidden or not."""
 
     class_name: str
+    actor: Actor
     box_xyxy: Box
     distance_m: float
     area_px: int
@@ -66,6 +69,7 @@ class Surveyor:
                 found.append(
                     TruthObject(
                         class_name=thing.class_name,
+                        actor=thing.actor,
                         box_xyxy=thing.box_xyxy,
                         mask=mask,
                         distance_m=thing.distance_m,
@@ -94,6 +98,7 @@ class Surveyor:
                 drawn.append(
                     _Drawn(
                         class_name=name,
+                        actor=appearance.actor,
                         box_xyxy=_box(corners, size_wh),
                         distance_m=appearance.distance_m,
                         area_px=int(region.sum()),

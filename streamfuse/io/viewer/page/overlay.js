@@ -4,39 +4,51 @@
 const COLORS = [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0], [204, 121, 167]];
 const MASK_ALPHA = 0.35;
 const TRAIL_NS = 3e9;
+const [SPECK, SMALL] = [1.3, 3]; // longer side of a box, in letters, below which it has no label, or only its number
 
 const colorOf = ({ class_id }) => COLORS[class_id % COLORS.length];
 const UNDER = "rgb(16 18 22 / .55)"; // under the lines of boxes, for bright pictures
 /** A class of which only the name is known has a colour by it, the same in every picture. */
 const colorOfName = (name) => COLORS[[...name].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % COLORS.length];
 const abgr = ([r, g, b], alpha) => ((Math.round(255 * alpha) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+const sideOf = ({ left, top, right, bottom }) => Math.max(right - left, bottom - top);
 const css = ([r, g, b], alpha = 1) => `rgb(${r} ${g} ${b} / ${alpha})`;
 
-/** Class, track, confidence and the temperature of the hottest pixel, as far as they are known. */
-function captionOf(detection, withTrack) {
-  const track = withTrack && detection.track_id !== null ? ` #${detection.track_id}` : "";
+/**
+ * Class, track, confidence and the temperature of the hottest pixel, as far as they are known; then ever less.
+ * The last one is for objects far away: their number, as their colour tells the class.
+ */
+function captionsOf(detection, withTrack) {
+  const isTracked = withTrack && detection.track_id !== null;
+  const name = isTracked ? `${detection.class} #${detection.track_id}` : detection.class;
   const heat = detection.temperature_c ? ` ${detection.temperature_c.max.toFixed(1)} °C` : "";
-  return `${detection.class}${track} ${Math.round(detection.confidence * 100)}%${heat}`;
+  const captions = [`${name} ${Math.round(detection.confidence * 100)}%${heat}`, `${name}${heat}`];
+  return isTracked ? [...captions, `#${detection.track_id}`] : captions;
+}
+
+/** The boxes of a frame on the canvas, as `drawBoxes` and the labels need them. */
+export function boxesOf(detections, toPane) {
+  return detections.map((detection) => {
+    const [left, top] = toPane(detection.box[0], detection.box[1]);
+    const [right, bottom] = toPane(detection.box[2], detection.box[3]);
+    return { detection, left, top, right, bottom };
+  });
 }
 
 /**
  * Boxes and labels; dashed where an object was not seen but predicted.
  *
- * @param toPane maps a point of the picture to the canvas
+ * @param boxes as `boxesOf` gives them
  * @param isSmall whether the lines have to be thin
  * @param scale canvas pixels per CSS pixel
  * @param plates takes the labels
  * @param withTracks whether labels have the numbers of tracks
  */
-export function drawBoxes(context, detections, { toPane, isSmall, scale, plates, withTracks }) {
-  const boxes = detections.map((detection) => {
-    const [left, top] = toPane(detection.box[0], detection.box[1]);
-    const [right, bottom] = toPane(detection.box[2], detection.box[3]);
-    return { detection, left, top, right, bottom };
-  });
-  const width = (isSmall ? 1.5 : 2) * scale;
+export function drawBoxes(context, boxes, { isSmall, scale, plates, withTracks }) {
   context.lineJoin = "miter";
-  for (const { detection, left, top, right, bottom } of boxes) {
+  for (const box of boxes) {
+    const { detection, left, top, right, bottom } = box;
+    const width = (isSmall || sideOf(box) < SMALL * plates.letter ? 1.3 : 2) * scale;
     context.setLineDash(detection.predicted ? [4 * width, 3 * width] : []);
     for (const [color, extra] of [[UNDER, 1.6 * scale], [css(colorOf(detection)), 0]]) {
       context.strokeStyle = color;
@@ -45,10 +57,15 @@ export function drawBoxes(context, detections, { toPane, isSmall, scale, plates,
     }
   }
   context.setLineDash([]);
-  boxes.sort((one, other) => other.detection.confidence - one.detection.confidence);
-  for (const box of boxes) {
-    if (plates.isFull) break;
-    plates.add(captionOf(box.detection, withTracks), box, colorOf(box.detection));
+  const largest = boxes.toSorted(
+    (one, other) => sideOf(other) - sideOf(one) || other.detection.confidence - one.detection.confidence,
+  );
+  for (const box of largest) {
+    const letters = sideOf(box) / plates.letter;
+    if (plates.isFull || letters < SPECK) break;
+    const captions = captionsOf(box.detection, withTracks);
+    const around = { left: box.left - scale, top: box.top - scale, right: box.right + scale, bottom: box.bottom + scale };
+    plates.add(letters < SMALL ? captions.slice(-1) : captions, around, colorOf(box.detection));
   }
 }
 

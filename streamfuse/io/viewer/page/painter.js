@@ -1,7 +1,7 @@
 // One frame on a canvas, in any mode and at any size: the stage and the snapshot use the same lines.
 
 import { panesOf } from "./layout.js";
-import { Masks, Trails, drawBoxes } from "./overlay.js";
+import { Masks, Trails, boxesOf, drawBoxes } from "./overlay.js";
 import { Painted } from "./palette.js";
 import { Plates } from "./plates.js";
 import { drawRules } from "./rules.js";
@@ -66,14 +66,14 @@ export class Painter {
     if (masks) put(masks);
     if (settings.tracks) this.trails.draw(context, toPane, scale);
     const plates = new Plates(context, box, scale);
+    const boxes = settings.boxes ? boxesOf(frame.record.detections, toPane) : [];
+    plates.spare(boxes);
     if (settings.counts) {
       const ofShare = (x, y) => toPane(x * frame.width, y * frame.height);
       drawRules(context, frame.record.counts, { toPane: ofShare, scale, plates });
     }
-    if (settings.boxes) {
-      const isSmall = box.width / scale < 640;
-      drawBoxes(context, frame.record.detections, { toPane, isSmall, scale, plates, withTracks: settings.tracks });
-    }
+    const isSmall = box.width / scale < 640;
+    drawBoxes(context, boxes, { isSmall, scale, plates, withTracks: settings.tracks });
     plates.draw();
   }
 

@@ -1,6 +1,8 @@
-// Labels on plates, none of which lies on another one as far as there is room.
+// Labels on plates: not on each other, and not on the objects they speak of or what is around them. As in recordings.
 
 const MOST = 100; // among more nobody could read any
+const HARMLESS = 0.15; // how much of any object a label may hide without a second thought
+const BEARABLE = 0.4; // how much, where there is no better place; beyond it there is no label
 
 const css = ([r, g, b], alpha = 1) => `rgb(${r} ${g} ${b} / ${alpha})`;
 
@@ -11,6 +13,7 @@ export class Plates {
   #scale;
   #size;
   #taken = [];
+  #objects = [];
 
   /**
    * @param context of the canvas
@@ -29,21 +32,48 @@ export class Plates {
     return this.#taken.length >= MOST;
   }
 
-  /** A caption above, below or in `box` ({left, top, bottom} on the canvas), on a plate of a colour. */
-  add(caption, box, color) {
-    this.#write();
-    const size = { width: this.#context.measureText(caption).width + 0.8 * this.#size, height: 1.5 * this.#size };
-    this.#taken.push({ caption, color, ...size, ...this.#freePlace(box, size) });
+  /** Height of the letters on the canvas. */
+  get letter() {
+    return this.#size;
   }
 
-  /** Draw them all, over everything else; where there is no room for all, the first ones lie on top. */
+  /** Tell which boxes ({left, top, right, bottom} on the canvas) labels are to leave in view. */
+  spare(boxes) {
+    this.#objects = boxes.map((box) => ({ ...box, area: Math.max(1, (box.right - box.left) * (box.bottom - box.top)) }));
+  }
+
+  /**
+   * Put one of some captions, longer ones first, at `box` on a plate of a colour.
+   *
+   * A shorter one in a good place goes before a longer one that hides objects; without a place there is none,
+   * unless there must be one.
+   */
+  add(captions, box, color, { must = false } = {}) {
+    this.#write();
+    let best = null;
+    for (const caption of captions) {
+      const size = { width: this.#context.measureText(caption).width + 0.8 * this.#size, height: 1.5 * this.#size };
+      for (const { x, y } of this.#around(box, size)) {
+        const plate = { caption, color, ...size, x, y };
+        if (!this.#taken.every((other) => areApart(plate, other))) continue;
+        const harm = this.#harm(plate);
+        if ((must || harm <= BEARABLE) && (best === null || harm < best.harm)) best = { harm, plate };
+        if (harm <= HARMLESS) break;
+      }
+      if (best?.harm <= HARMLESS) break;
+      if (must && best === null && caption === captions.at(-1)) best = { plate: { caption, color, ...size, ...this.#nearest(box, size) } };
+    }
+    if (best !== null) this.#taken.push(best.plate);
+  }
+
+  /** Draw them all, over everything else. */
   draw() {
     const context = this.#context;
     this.#write();
     for (const { caption, color, x, y, width, height } of this.#taken.toReversed()) {
       context.fillStyle = css(color, 0.92);
       context.fillRect(x, y, width, height);
-      context.fillStyle = color[0] + color[1] + color[2] > 380 ? "#000" : "#fff";
+      context.fillStyle = isBright(color) ? "#000" : "#fff";
       context.fillText(caption, x + height * 0.27, y + height * 0.54);
     }
   }
@@ -53,15 +83,45 @@ export class Plates {
     this.#context.textBaseline = "middle";
   }
 
-  /** The nearest place where no other label lies; the nearest one of all, if there is none. */
-  #freePlace({ left, top, bottom }, { width, height }) {
+  /** Places that touch a box and are within the pane, the most usual first. */
+  #around({ left, top, right, bottom }, { width, height }) {
     const pane = this.#pane;
-    const x = Math.max(pane.x, Math.min(left - this.#scale, pane.x + pane.width - width));
-    const last = pane.y + pane.height - height;
-    const heights = [top - height, bottom, top, top - 2 * height, top - 3 * height, bottom + height];
-    const inside = heights.map(Math.round).filter((y) => y >= pane.y && y <= last);
-    const y = inside.find((y) => this.#taken.every((other) =>
-      x >= other.x + other.width || other.x >= x + width || y >= other.y + other.height || other.y >= y + height));
-    return { x, y: y ?? inside[0] ?? Math.round(Math.max(pane.y, Math.min(top, last))) };
+    const [lastX, lastY] = [pane.x + pane.width - width, pane.y + pane.height - height];
+    const inwards = (x) => Math.max(pane.x, Math.min(x, lastX)); // over or under a box it may be wider than that
+    return [
+      [inwards(left), top - height],
+      [inwards(right - width), top - height],
+      [inwards(left), bottom],
+      [inwards(right - width), bottom],
+      [right, top],
+      [left - width, top],
+      [left, top],
+      [right - width, bottom - height],
+    ]
+      .map(([x, y]) => ({ x: Math.round(x), y: Math.round(y) }))
+      .filter(({ x, y }) => x >= pane.x && x <= lastX && y >= pane.y && y <= lastY);
+  }
+
+  #nearest({ left, top }, { width, height }) {
+    const { x, y, width: across, height: down } = this.#pane;
+    const within = (at, from, to) => Math.round(Math.max(from, Math.min(at, to)));
+    return { x: within(left, x, x + across - width), y: within(top - height, y, y + down - height) };
+  }
+
+  /** The largest share of an object that a plate would hide, 0 to 1. */
+  #harm({ x, y, width, height }) {
+    let most = 0;
+    for (const { left, top, right, bottom, area } of this.#objects) {
+      const across = Math.min(x + width, right) - Math.max(x, left);
+      const down = Math.min(y + height, bottom) - Math.max(y, top);
+      if (across > 0 && down > 0) most = Math.max(most, (across * down) / area);
+    }
+    return most;
   }
 }
+
+const areApart = (one, other) =>
+  one.x >= other.x + other.width || other.x >= one.x + one.width ||
+  one.y >= other.y + other.height || other.y >= one.y + one.height;
+
+const isBright = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b > 100;

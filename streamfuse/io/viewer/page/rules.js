@@ -26,9 +26,11 @@ export function drawRules(context, counts, { toPane, scale, plates }) {
     const corners = count.points.map(([x, y]) => toPane(x, y));
     if (count.kind === "line") arrow(context, corners, scale);
     stroke(context, corners, count.kind === "zone", scale);
-    const ys = corners.map(([, y]) => y);
-    const [left, top, bottom] = [Math.min(...corners.map(([x]) => x)), Math.min(...ys), Math.max(...ys)];
-    plates.add(wordsOf(count), { left, top: top - 3 * scale, bottom: bottom + 3 * scale }, PLATE);
+    const [xs, ys] = [0, 1].map((axis) => corners.map((corner) => corner[axis]));
+    const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+    const gap = 3 * scale;
+    const around = { left: left - gap, right: right + gap, top: top - gap, bottom: bottom + gap };
+    plates.add([wordsOf(count)], around, PLATE, { must: true });
   }
 }
 
