@@ -8,6 +8,9 @@ from rich.table import Table
 
 __all__ = ["summary_table"]
 
+_COUNTED = ("forward", "backward", "inside", "entered", "left")
+"""What lines and zones count, in the words of a record."""
+
 
 def summary_table(plain: dict[str, Any]) -> Table:
     """The summary of a run, as :meth:`~streamfuse.runtime.summary.Summary.as_dict` gives it."""
@@ -34,6 +37,8 @@ def summary_table(plain: dict[str, Any]) -> Table:
     if plain["detections"] or plain["events"]:
         found = (_times(plain["detections"], "object"), _times(plain["events"], "event"))
         table.add_row("found", " and ".join(found))
+    for rule, count in plain["counts"].items():
+        table.add_row(f"  {rule}", _rule(count))
     for name, stage in plain["stages"].items():
         table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
     for name, sink in plain["sinks"].items():
@@ -55,6 +60,11 @@ def _offset(plain: dict[str, float | None]) -> str:
     if estimate_ms is None:
         return "unknown: too little moves in both pictures, or for too short a time"
     return f"infrared times seem {-estimate_ms:.0f} ms off, {applied_ms:.0f} ms were added to them"
+
+
+def _rule(plain: dict[str, Any]) -> str:
+    """What a line or a zone has counted."""
+    return ", ".join(f"{number} {name}" for name, number in plain.items() if name in _COUNTED)
 
 
 def _camera(plain: dict[str, Any]) -> str:

@@ -99,7 +99,7 @@ def download(
 @app.command("verify")
 def verify(
     weights: Annotated[
-        str, typer.Argument(help="A name, `default`, or a path to a .safetensors file.")
+        str, typer.Argument(help="A name, a path to a .safetensors file, or `default`: fusion and detector.")
     ] = "default",
     model: Annotated[
         str | None,
@@ -111,8 +111,8 @@ def verify(
 
     Example: streamfuse weights verify default
     """
-    found = _fitting(weights, model)
-    _show([found], as_json=as_json)
+    models = ("grdb", _DETECTOR) if weights == "default" and model is None else (model,)
+    _show([_fitting(weights, each) for each in models], as_json=as_json)
     if not as_json:
         typer.echo("  ok: as its card says, and fits the network")
 

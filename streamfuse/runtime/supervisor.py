@@ -24,8 +24,11 @@ from streamfuse.runtime.health import WorkerPhase
 
 __all__ = ["STALL_TIMEOUT_S", "Pulse", "Supervisor", "WorkerState"]
 
-READY_TIMEOUT_S: Final = 120.0
-"""From the start of the workers until all are ready: covers compiling the network once."""
+READY_TIMEOUT_S: Final = 600.0
+"""From the start of the workers until all are ready: covers compiling networks once on a slow machine."""
+_SAY_WAITING_EVERY_S: Final = 15.0
+_RESTART_TIMEOUT_S: Final = 120.0
+"""Until a worker that was started again is ready: what is compiled lies in the cache by then."""
 STALL_TIMEOUT_S: Final = 10.0
 """How long a worker's board may stand still before it is replaced."""
 STEADY_AFTER_S: Final = 60.0
@@ -114,6 +117,7 @@ class Supervisor:
         self._on_event = on_event
         self._selector = selectors.DefaultSelector()
         self._epoch_ns: int | None = None
+        self._say_waiting_s = _SAY_WAITING_EVERY_S
         self._stop_deadline_ns: int | None = None
 
     def __enter__(self) -> Supervisor:
@@ -245,8 +249,15 @@ class Supervisor:
             for worker in self.workers.values():
                 if worker.child is not None:
                     worker.child.command("go", epoch_ns=now_ns)
-        elif now_ns - self._started_ns > READY_TIMEOUT_S * NS_PER_S:
+            return
+        waited_s = (now_ns - self._started_ns) / NS_PER_S
+        if waited_s > READY_TIMEOUT_S:
             raise PromiseError(f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}")
+        if waited_s > self._say_waiting_s:
+            self._say_waiting_s += _SAY_WAITING_EVERY_S
+            for name in waiting:
+                text = f"still getting ready after {waited_s:.0f} s (it has {READY_TIMEOUT_S:.0f} s)"
+                self._on_event(name, {"event": "log", "text": text})
 
     def _look_after(self, name: str, worker: WorkerState, now_ns: int) -> None:
         if worker.done:
@@ -295,7 +306,7 @@ class Supervisor:
         if worker.leave_by_ns is not None and now_ns > worker.leave_by_ns and worker.child is not None:
             worker.child.kill()
         progress = self._pulse(name)
-        patience_s = self._stall_timeout_s if worker.ready else READY_TIMEOUT_S
+        patience_s = self._stall_timeout_s if worker.ready else _RESTART_TIMEOUT_S
         if progress != worker.progress or self._epoch_ns is None:
             worker.progress, worker.progress_ns = progress, now_ns
         elif now_ns - worker.progress_ns > patience_s * NS_PER_S and worker.child is not None:

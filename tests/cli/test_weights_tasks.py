@@ -91,6 +91,13 @@ def test_a_detector_is_imported_listed_and_verified(offered: Path) -> None:
     assert load_task_network("coco-seg", kind="segment", where="--weights").names == NAMES
 
 
+def test_the_default_weights_are_those_of_the_fusion_and_of_the_detector() -> None:
+    """Whoever asks whether the defaults are sound means all that a pipeline uses."""
+    shown = call("verify").stdout
+    assert "grdb-fine  (grdb-edge, sha256" in shown
+    assert "detector  (yolov8n-seg, sha256" in shown
+
+
 def test_segmentation_weights_are_verified_as_such(tmp_path: Path) -> None:
     """The card says which network to try."""
     facts = {"data": "none", "licence": "MIT", "made_by": "a test", "source": "nothing"}

@@ -107,6 +107,17 @@ def test_a_worker_that_dies_before_the_run_began_ends_it() -> None:
         supervise({"a": ["die"], "b": ["ready go"]})
 
 
+def test_who_is_waited_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that compiles for minutes must not look like a program that hangs."""
+    monkeypatch.setattr("streamfuse.runtime.supervisor._SAY_WAITING_EVERY_S", 0.2)
+    said_so = "still getting ready after"
+    _, events = supervise(
+        {"slow": ["deaf"], "quick": ["ready", "stop"]},
+        until=lambda _, events: sum(said_so in str(event.get("text")) for _, event in events) == 2,
+    )
+    assert {who for who, event in events if said_so in str(event.get("text"))} == {"slow"}
+
+
 def test_stop_reaches_everybody() -> None:
     """Workers that would go on for ever end when they are asked to."""
     _, events = supervise(
