@@ -55,6 +55,8 @@ class WorkerState:
     ready: bool = False
     done: bool = False
     """It has ended for good: its work is finished, it failed, or it was stopped."""
+    finished: bool = False
+    """Its present process has said that its work is done; it has only to leave."""
     killed: bool = False
     """It did not end when it was asked to."""
     restarts: int = 0
@@ -213,7 +215,7 @@ class Supervisor:
         worker.lives += 1
         worker.restart_at_ns = worker.leave_by_ns = None
         worker.started_ns = worker.progress_ns = self._clock.now_ns()
-        worker.ready = False
+        worker.ready = worker.finished = False
         for pipe in worker.child.pipes:
             self._selector.register(pipe, selectors.EVENT_READ, name)
 
@@ -224,6 +226,8 @@ class Supervisor:
         for event in worker.child.events():
             if event["event"] == "ready":
                 self._welcome(worker)
+            elif event["event"] == "done":
+                worker.finished = True
             elif event["event"] == "error":
                 worker.error = (int(event["exit_code"]), str(event["text"]))
             self._on_event(name, event)
@@ -276,7 +280,7 @@ class Supervisor:
         self._bury(worker)
         if not self.stopping and self._is_followed(name, worker, status):
             self._spawn(name)
-        elif status == 0 or worker.error is not None or self.stopping:
+        elif status == 0 or worker.finished or worker.error is not None or self.stopping:
             self._retire(name, worker)
         elif self._epoch_ns is None:
             raise PromiseError(f"{name} died while starting ({_cause(status)}); its last words are above")
@@ -306,7 +310,8 @@ class Supervisor:
         if worker.leave_by_ns is not None and now_ns > worker.leave_by_ns and worker.child is not None:
             worker.child.kill()
         progress = self._pulse(name)
-        patience_s = self._stall_timeout_s if worker.ready else _RESTART_TIMEOUT_S
+        works = worker.ready and not worker.finished
+        patience_s = self._stall_timeout_s if works else _RESTART_TIMEOUT_S
         if progress != worker.progress or self._epoch_ns is None:
             worker.progress, worker.progress_ns = progress, now_ns
         elif now_ns - worker.progress_ns > patience_s * NS_PER_S and worker.child is not None:

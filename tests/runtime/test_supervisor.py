@@ -35,6 +35,8 @@ for word in script.split():
     elif word == "tell": say("told", **hear())
     elif word == "crash": sys.exit(70)
     elif word == "noise": print("a library speaks", file=sys.stderr, flush=True)
+    elif word == "done": say("done")
+    elif word == "linger": signal.setitimer(signal.ITIMER_REAL, 1.0); signal.pause()
     elif word == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN); say("deaf"); signal.pause()
 say("done")
 """
@@ -133,6 +135,13 @@ def test_a_worker_that_ignores_every_request_is_killed_in_time() -> None:
     _, events = supervise({"a": ["ready go deaf"]}, until=lambda _, events: "deaf" in said(events, "a"))
     assert "log" in said(events, "a")
     assert clock.now_ns() - started_ns < 10 * NS_PER_S
+
+
+def test_a_worker_that_has_done_its_work_may_take_its_time_to_leave() -> None:
+    """On a starved machine closing takes longer than a picture ever may; nothing of it is done again."""
+    supervisor, events = supervise({"slow": ["ready go done linger"]}, stall_timeout_s=0.2)
+    assert said(events, "slow") == ["ready", "done"]
+    assert supervisor.workers["slow"].restarts == 0
 
 
 def test_what_a_worker_prints_is_passed_on() -> None:
