@@ -21,6 +21,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Whoever ends the tests from outside wants what they started to end too: fixtures clean up after this.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
+# The tests start a thousand interpreters; without this variable each finds our code compiled by the first.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("streamfuse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("streamfuse")

@@ -5,12 +5,18 @@ from __future__ import annotations
 import sys
 
 from streamfuse.errors import EXIT_INTERRUPTED, StreamfuseError
+from streamfuse.io.quick import quick_process
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line; the process exits with the codes of :mod:`streamfuse.errors`."""
+    with quick_process():
+        _run()
+
+
+def _run() -> None:
     try:
         from streamfuse.cli.app import app  # noqa: PLC0415 - keeps `import streamfuse.cli` light
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from streamfuse.frames import ColorMatrix, ColorRange, Image, PixelFormat, Plane
+from streamfuse.frames import ColorMatrix, ColorRange, Image, PixelFormat
 
 __all__ = ["image_to_rgb", "yuv_gains"]
-
-_BITS: Final = 16
-"""Fraction bits of the fixed-point coefficients: errors stay below 1/100 of a code."""
 
 # Weights of red and blue in luma: ITU-R BT.601-7 section 2.5.1 and BT.709-6 section 3.2.
 _RED_BLUE: Final = {ColorMatrix.BT601: (0.299, 0.114), ColorMatrix.BT709: (0.2126, 0.0722)}
@@ -36,10 +32,9 @@ def image_to_rgb(image: Image) -> npt.NDArray[np.uint8]:
         case PixelFormat.RGB24:
             return image.planes[0].astype(np.uint8, copy=False)
         case PixelFormat.YUV420P:
-            luma, u, v = image.planes
-            rgb = np.empty((*luma.shape, 3), np.uint8)
-            _yuv420_to_rgb(luma, u, v, _coefficients(spec.range, spec.matrix), rgb)
-            return rgb
+            from streamfuse.core.yuv420 import yuv420_to_rgb  # noqa: PLC0415 - numba takes long to load
+
+            return yuv420_to_rgb(image.planes, yuv_gains(spec.range, spec.matrix))
         case PixelFormat.GRAY8:
             gray = _stretched(image.planes[0]) if spec.range is ColorRange.LIMITED else image.planes[0]
             return np.repeat(gray[..., None], 3, axis=2).astype(np.uint8, copy=False)
@@ -68,31 +63,3 @@ def yuv_gains(color_range: ColorRange, matrix: ColorMatrix) -> tuple[float, ...]
         -2 * (1 - red) * red / green * chroma,
         2 * (1 - blue) * chroma,
     )
-
-
-def _coefficients(color_range: ColorRange, matrix: ColorMatrix) -> npt.NDArray[np.int64]:
-    """The same in fixed point, but for black."""
-    black, *gains = yuv_gains(color_range, matrix)
-    return np.array([black, *(round(gain * (1 << _BITS)) for gain in gains)], np.int64)
-
-
-@numba.njit(cache=True, nogil=True)
-def _yuv420_to_rgb(
-    luma: Plane,
-    u: Plane,
-    v: Plane,
-    coefficients: npt.NDArray[np.int64],
-    rgb: npt.NDArray[np.uint8],
-) -> None:
-    black, gain, red_v, green_u, green_v, blue_u = coefficients
-    half = 1 << (_BITS - 1)
-    for row in range(u.shape[0]):
-        for column in range(u.shape[1]):
-            cu, cv = np.int64(u[row, column]) - 128, np.int64(v[row, column]) - 128
-            red, green, blue = red_v * cv + half, green_u * cu + green_v * cv + half, blue_u * cu + half
-            for corner in range(4):  # the four pixels that share this chroma
-                y, x = 2 * row + (corner >> 1), 2 * column + (corner & 1)
-                light = (np.int64(luma[y, x]) - black) * gain
-                rgb[y, x, 0] = min(max((light + red) >> _BITS, 0), 255)
-                rgb[y, x, 1] = min(max((light + green) >> _BITS, 0), 255)
-                rgb[y, x, 2] = min(max((light + blue) >> _BITS, 0), 255)

@@ -22,6 +22,7 @@ import setproctitle
 from streamfuse.clock import SystemClock
 from streamfuse.errors import StreamfuseError
 from streamfuse.frames import StreamName
+from streamfuse.io.quick import quick_process
 from streamfuse.io.transport.board import Board
 from streamfuse.io.transport.rundir import RunDir
 from streamfuse.runtime.context import Context
@@ -36,6 +37,11 @@ ORPHAN_GRACE_S: Final = 3.0
 
 def main() -> None:
     """Run one worker from order to end; the process exits with its status."""
+    with quick_process():
+        _work()
+
+
+def _work() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # the supervisor acts on them
         signal.signal(number, signal.SIG_IGN)
     link, order = Link.claim_stdio()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def same_threads() -> Iterator[None]:
     """Give the number of threads back that a run sets."""
     threads = torch.get_num_threads()

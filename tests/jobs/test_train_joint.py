@@ -49,6 +49,8 @@ RELEASED = (
     "semantic.segmentation.stretch=true",
 )
 
+Trained = tuple[TrainResult, list[TrainProgress]]
+
 RUN_AND_STAY = """
 import sys
 from pathlib import Path
@@ -88,20 +90,23 @@ def draw_scene(folder: Path, index: int, *, labelled: bool) -> None:
         cv2.imwrite(str(folder / name / f"{index}.png"), image)
 
 
-@pytest.fixture
-def config_path(tmp_path: Path) -> Path:
+def write_world(folder: Path) -> Path:
     """Two rounds of two fusion and two segmentation steps on four labelled and two other pairs."""
     for index in range(5):
-        draw_scene(tmp_path / "scenes", index, labelled=True)
+        draw_scene(folder / "scenes", index, labelled=True)
     for index in range(2):
-        draw_scene(tmp_path / "plain", index, labelled=False)
-    (tmp_path / "joint.yaml").write_text(CONFIG)
-    return tmp_path / "joint.yaml"
+        draw_scene(folder / "plain", index, labelled=False)
+    (folder / "joint.yaml").write_text(CONFIG)
+    return folder / "joint.yaml"
 
 
-def train(
-    path: Path, name: str, *overrides: str, stop_at: int = 0
-) -> tuple[TrainResult, list[TrainProgress]]:
+@pytest.fixture
+def config_path(tmp_path: Path) -> Path:
+    """The file of a small world of its own."""
+    return write_world(tmp_path)
+
+
+def train(path: Path, name: str, *overrides: str, stop_at: int = 0) -> Trained:
     """Train into a folder beside the file; what was made and told. ``stop_at`` ends it like a kill."""
     told: list[TrainProgress] = []
 
@@ -114,15 +119,21 @@ def train(
     return result, told
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The run of the file as it is, which several tests look at."""
+    return train(write_world(tmp_path_factory.mktemp("undisturbed")), "out")
+
+
 def both_files(result: TrainResult) -> list[bytes]:
     """Contents of the two weights files."""
     assert result.segmentation is not None
     return [weights.path.read_bytes() for weights in (result.weights, result.segmentation)]
 
 
-def test_rounds_alternate_and_only_later_ones_heed_the_segmentation(config_path: Path) -> None:
+def test_rounds_alternate_and_only_later_ones_heed_the_segmentation(undisturbed: Trained) -> None:
     """The steps come in the order of the plan; the semantic loss appears with its weight above 0."""
-    result, told = train(config_path, "out")
+    result, told = undisturbed
     assert [(step.stage.round, str(step.stage.kind)) for step in told] == [
         (number, kind) for number in (1, 2) for kind in ("fusion", "fusion", "segmentation", "segmentation")
     ]
@@ -133,9 +144,9 @@ def test_rounds_alternate_and_only_later_ones_heed_the_segmentation(config_path:
     )
 
 
-def test_both_networks_come_with_their_cards(config_path: Path) -> None:
+def test_both_networks_come_with_their_cards(undisturbed: Trained) -> None:
     """The fusion weights can be named; both cards say how they came about."""
-    result, _ = train(config_path, "out")
+    result, _ = undisturbed
     card = resolve(result.weights.path).card
     assert "6 pairs of scenes, plain, 4 of them labelled" in card.data
     assert "2 rounds" in card.source
@@ -148,22 +159,23 @@ def test_both_networks_come_with_their_cards(config_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", [(), RELEASED], ids=["continued", "released"])
-def test_an_interruption_in_any_stage_leaves_no_trace(config_path: Path, variant: tuple[str, ...]) -> None:
+def test_an_interruption_in_any_stage_leaves_no_trace(
+    config_path: Path, undisturbed: Trained, variant: tuple[str, ...]
+) -> None:
     """Stopped after every single step and started again, it ends with the weights of an undisturbed run."""
-    undisturbed, _ = train(config_path, "undisturbed", *variant)
+    expected, _ = train(config_path, "undisturbed", *variant) if variant else undisturbed
     for stop_at in (2, 4, 6, 7):
         with pytest.raises(KeyboardInterrupt):
             train(config_path, "stopped", *variant, stop_at=stop_at)
     resumed, _ = train(config_path, "stopped", *variant)
-    assert both_files(resumed) == both_files(undisturbed)
-    logs = [(config_path.parent / name / "losses.jsonl").read_text() for name in ("stopped", "undisturbed")]
+    assert both_files(resumed) == both_files(expected)
+    logs = [(made.weights.path.parent / "losses.jsonl").read_text() for made in (resumed, expected)]
     assert logs[0] == logs[1]
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_weights(config_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_weights(config_path: Path, undisturbed: Trained) -> None:
     """SIGKILL in the second round, then a second start: both networks equal those of an undisturbed run."""
-    undisturbed, _ = train(config_path, "undisturbed")
     command = [sys.executable, "-c", RUN_AND_STAY, str(config_path), str(config_path.parent / "killed")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -171,7 +183,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(config_path: Path) -> None:
         child.kill()
     resumed, told = train(config_path, "killed")
     assert [step.step for step in told] == [4, 5, 6, 7, 8]
-    assert both_files(resumed) == both_files(undisturbed)
+    assert both_files(resumed) == both_files(undisturbed[0])
 
 
 @pytest.mark.slow

@@ -163,9 +163,7 @@ def wait_until() -> Wait:
 
 @pytest.fixture(scope="session")
 def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real YOLOv8n weights with random values: they find something everywhere at confidence 0."""
-    from streamfuse.engine.tasks.library import ultralytics  # noqa: PLC0415 - quietly, as we load it
+    """A small real network; at confidence 0 it finds something everywhere in pictures of 160 pixels."""
+    from bright_network import save_bright_network  # noqa: PLC0415 - torch, which few of these tests need
 
-    path = tmp_path_factory.mktemp("weights") / "random.pt"
-    ultralytics().YOLO("yolov8n.yaml").save(path)
-    return path
+    return save_bright_network(tmp_path_factory.mktemp("weights") / "bright.pt", side=160)

@@ -20,16 +20,6 @@ STREET = "synthetic://street?seed=7&size=160x120&fps=10"
 SCHEMA = json.loads((resources.files("streamfuse") / "schema" / "message.schema.json").read_text("utf-8"))
 
 
-@pytest.fixture(scope="module")
-def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real YOLOv8n weights with random values: they find something everywhere at confidence 0."""
-    from streamfuse.engine.tasks.library import ultralytics  # noqa: PLC0415 - quietly, as we load it
-
-    path = tmp_path_factory.mktemp("weights") / "random.pt"
-    ultralytics().YOLO("yolov8n.yaml").save(path)
-    return path
-
-
 def write_pipeline(folder: Path, mode: str, street: str, more: str) -> Path:
     """A pipeline that publishes and does nothing else."""
     path = folder / "pipeline.yaml"

@@ -156,19 +156,19 @@ def test_a_killed_worker_is_replaced_and_the_account_still_adds_up(world, wait_u
 
 def test_every_frame_survives_a_killed_capture_without_repeating(world, wait_until) -> None:
     """The successor goes on where the killed worker was; what it held is counted, not repeated."""
-    world.write_pipeline("every_frame", f"{STREET}&duration=30", f"{STREET}&duration=30")
+    world.write_pipeline("every_frame", f"{STREET}&duration=15", f"{STREET}&duration=15")
     process = world.start()
     wait_until(world.is_recording)
     world.workers(process)["capture visible"].kill()
     words, _ = process.communicate(timeout=120)
     assert world.summary["restarts"]["visible"] == 1, words
     for account in world.summary["streams"].values():
-        assert account["captured"] == 600, words
+        assert account["captured"] == 300, words
         assert balance(account) == 0, words
         assert account["in_flight"] == 0, words
     visible = world.summary["streams"]["visible"]
-    assert visible["emitted"] == 600 - visible["dropped"].get("worker_lost", 0)
-    assert visible["emitted"] >= 590
+    assert visible["emitted"] == 300 - visible["dropped"].get("worker_lost", 0)
+    assert visible["emitted"] >= 290
 
 
 def test_workers_leave_when_the_supervisor_is_killed(world, wait_until) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.config.rig import load_rig
+from streamfuse.core.convert import image_to_rgb
 from streamfuse.engine.fusion import FusionEngine, Mode
 from streamfuse.engine.video import VideoFusion
 from streamfuse.frames import ColorRange, FramePair, Image, ImageSpec, Layer, PixelFormat
@@ -83,6 +84,7 @@ class Compute:
         self._video.warm_up(plan.visible.spec, batch=self.batch)
         if self.looking is not None:
             self.looking.warm_up(plan.visible.spec.size_wh)
+            image_to_rgb(self._blank)  # its kernel loads numba, half a second
 
     def close(self) -> None:
         """Release the device."""
