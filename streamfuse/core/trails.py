@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from streamfuse.clock import NS_PER_S
 from streamfuse.frames import Detection
@@ -13,6 +14,9 @@ __all__ = ["Trail", "Trails"]
 
 Point = tuple[float, float]
 
+_CALM_S: Final = 0.4
+"""The lower edges of boxes tremble from picture to picture; a trail has their mean over this time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
@@ -20,7 +24,8 @@ class Trail:
 
     class_id: int
     points: tuple[Point, ...]
-    """Middles of the lower edges of its boxes, in pixels of the fused image."""
+    """Middles of the lower edges of its boxes, in pixels of the fused image: means of some pictures, but for
+    the last one, which is where it stands."""
 
 
 class Trails:
@@ -46,12 +51,13 @@ class Trails:
         for detection in detections:
             if detection.track_id is None:
                 continue
-            way = self._ways.setdefault(detection.track_id, _Way(deque()))
+            way = self._ways.setdefault(detection.track_id, _Way())
             left, _, right, bottom = detection.box_xyxy
-            way.steps.append((capture_ns, ((left + right) / 2, bottom)))
+            foot = ((left + right) / 2, bottom)
+            way.step(capture_ns, foot)
             way.forget(since_ns)
-            points = tuple(point for _, point in way.steps)
-            trails.append(Trail(class_id=detection.class_id, points=points))
+            points = tuple(step.calm for step in way.steps)
+            trails.append(Trail(class_id=detection.class_id, points=(*points[:-1], foot)))
         for track, way in list(self._ways.items()):
             way.forget(since_ns)
             if not way.steps:
@@ -59,11 +65,22 @@ class Trails:
         return tuple(trails)
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    at_ns: int
+    foot: Point
+    calm: Point
+
+
 @dataclass(slots=True)
 class _Way:
-    steps: deque[tuple[int, Point]]
-    """When and where."""
+    steps: deque[_Step] = field(default_factory=deque)
+
+    def step(self, at_ns: int, foot: Point) -> None:
+        lately = [one.foot for one in self.steps if at_ns - one.at_ns <= _CALM_S * NS_PER_S]
+        xs, ys = zip(*lately, foot, strict=True)
+        self.steps.append(_Step(at_ns, foot, (sum(xs) / len(xs), sum(ys) / len(ys))))
 
     def forget(self, since_ns: int) -> None:
-        while self.steps and self.steps[0][0] < since_ns:
+        while self.steps and self.steps[0].at_ns < since_ns:
             self.steps.popleft()

@@ -34,3 +34,13 @@ def test_what_is_old_is_forgotten() -> None:
     trails.see([], capture_ns=60 * NS_PER_S)
     (trail,) = trails.see([person(7)], capture_ns=60 * NS_PER_S)
     assert [x for x, _ in trail.points] == [12]
+
+
+def test_a_trail_does_not_tremble_with_the_boxes() -> None:
+    """A box whose middle jumps by 8 px leaves a line that varies by less than a quarter; its end is true."""
+    trails = Trails()
+    for number in range(30):
+        (trail,) = trails.see([person(8 * (number % 2))], capture_ns=number * NS_PER_S // 10)
+    settled = [x for x, _ in trail.points[4:-1]]
+    assert max(settled) - min(settled) < 2
+    assert trail.points[-1] == (13, 20)

@@ -4,6 +4,7 @@
 const COLORS = [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0], [204, 121, 167]];
 const MASK_ALPHA = 0.35;
 const TRAIL_NS = 3e9;
+const CALM_NS = 0.4e9;
 const [SPECK, SMALL] = [1.3, 3]; // longer side of a box, in letters, below which it has no label, or only its number
 
 const colorOf = ({ class_id }) => COLORS[class_id % COLORS.length];
@@ -117,6 +118,13 @@ function tint(pixels, inside, width, detection) {
   for (const [start, end] of spans) inside.fill(0, start, end);
 }
 
+/** A point with the mean of those shortly before it: lower edges of boxes tremble. */
+function calmed(points, point) {
+  const lately = [...points.filter(({ at }) => point.at - at <= CALM_NS), point];
+  const mean = (key) => lately.reduce((sum, one) => sum + one[key], 0) / lately.length;
+  return { ...point, calm: { x: mean("x"), y: mean("y") } };
+}
+
 /** Where the objects stood in the last seconds: the middle of the lower edge of each box. */
 export class Trails {
   #points = new Map();
@@ -128,7 +136,7 @@ export class Trails {
       const [left, , right, bottom] = detection.box;
       const trail = this.#points.get(detection.track_id) ?? { points: [] };
       trail.color = colorOf(detection);
-      trail.points.push({ at: now, x: (left + right) / 2, y: bottom });
+      trail.points.push(calmed(trail.points, { at: now, x: (left + right) / 2, y: bottom }));
       this.#points.set(detection.track_id, trail);
     }
     for (const [track, { points }] of this.#points) {
@@ -147,8 +155,9 @@ export class Trails {
         const age = (newest.at - points[index].at) / TRAIL_NS;
         context.strokeStyle = css(color, 1 - 0.85 * age);
         context.beginPath();
-        context.moveTo(...toPane(points[index - 1].x, points[index - 1].y));
-        context.lineTo(...toPane(points[index].x, points[index].y));
+        const [from, to] = [points[index - 1].calm, index + 1 < points.length ? points[index].calm : newest];
+        context.moveTo(...toPane(from.x, from.y));
+        context.lineTo(...toPane(to.x, to.y));
         context.stroke();
       }
       context.fillStyle = css(color);
