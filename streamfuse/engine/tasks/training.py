@@ -185,7 +185,7 @@ def _follow(
 
     def tell(trainer: Any) -> None:
         nonlocal began_s, told
-        if trainer.epoch < told:  # called once more when all is done
+        if not told <= trainer.epoch < trainer.epochs:  # called once more when all is done
             return
         told, now_s = trainer.epoch + 1, time.monotonic()
         losses = {name.removesuffix("_loss"): float(loss) for name, loss in (trainer.tloss or {}).items()}
