@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.table import Table
@@ -34,11 +35,8 @@ def summary_table(plain: dict[str, Any]) -> Table:
         table.add_row(title, f"{values} {unit}" if values else "-")
     if plain["offset"]:
         table.add_row("offset", _offset(plain["offset"]))
-    if plain["detections"] or plain["events"]:
-        found = (_times(plain["detections"], "object"), _times(plain["events"], "event"))
-        table.add_row("found", " and ".join(found))
-    for rule, count in plain["counts"].items():
-        table.add_row(f"  {rule}", _rule(count))
+    for title, words in _found(plain):
+        table.add_row(title, words)
     for name, stage in plain["stages"].items():
         table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
     for name, sink in plain["sinks"].items():
@@ -60,6 +58,16 @@ def _offset(plain: dict[str, float | None]) -> str:
     if estimate_ms is None:
         return "unknown: too little moves in both pictures, or for too short a time"
     return f"infrared times seem {-estimate_ms:.0f} ms off, {applied_ms:.0f} ms were added to them"
+
+
+def _found(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the tasks have found and counted."""
+    if plain["detections"] or plain["events"]:
+        yield "found", f"{_times(plain['detections'], 'object')} and {_times(plain['events'], 'event')}"
+    if plain["left_out"]:
+        yield "left out", f"{_times(plain['left_out'], 'object')} beyond the `most` of a task"
+    for rule, count in plain["counts"].items():
+        yield f"  {rule}", _rule(count)
 
 
 def _rule(plain: dict[str, Any]) -> str:

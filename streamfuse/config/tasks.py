@@ -28,7 +28,8 @@ class Task(Block):
     classes: tuple[str, ...] = ()
     """Names of the objects to report; empty: all that the network knows."""
     most: Annotated[int, Field(ge=1, le=10_000)] = 300
-    """Objects of one image at most, the surest; what is left out is counted."""
+    """Objects of one image at most, the surest; what is left out is counted. The tracker does not see it
+    either: a limit, not a choice."""
     every: Annotated[int, Field(ge=1, le=1_000)] = 1
     """Run on every n-th pair; with `track` the pairs between carry where the objects will have moved to."""
     trust: bool = False

@@ -49,7 +49,10 @@ def download(url: str, path: Path, *, on_bytes: Callable[[int, int | None], None
     except httpx.HTTPStatusError as error:
         raise SourceError(f"cannot fetch {url}: the server answers {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(f"cannot fetch {url}: {str(error) or type(error).__name__}") from error
+        why = str(error) or type(error).__name__
+        raise SourceError(
+            f"cannot fetch {url}: {why}; without a network, fetch it elsewhere and give the file itself"
+        ) from error
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     return digest.hexdigest()

@@ -259,9 +259,10 @@ class Supervisor:
             raise PromiseError(f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}")
         if waited_s > self._say_waiting_s:
             self._say_waiting_s += _SAY_WAITING_EVERY_S
-            for name in waiting:
-                text = f"still getting ready after {waited_s:.0f} s (it has {READY_TIMEOUT_S:.0f} s)"
-                self._on_event(name, {"event": "log", "text": text})
+            *others, last = waiting
+            also = f", and so are {', '.join(others)}" if others else ""
+            text = f"still getting ready after {waited_s:.0f} s of at most {READY_TIMEOUT_S:.0f}{also}"
+            self._on_event(last, {"event": "log", "text": text})
 
     def _look_after(self, name: str, worker: WorkerState, now_ns: int) -> None:
         if worker.done:

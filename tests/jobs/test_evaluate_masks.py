@@ -96,10 +96,15 @@ def test_outlines_are_labels_for_boxes_too(job: DetectionEvaluation) -> None:
     assert report.mean("ring") == pytest.approx({"mAP50": 1, "mAP70": 1, "mAP90": 1, "mAP50_95": 1})
 
 
+def test_an_object_with_an_empty_mask_has_the_shape_of_no_label(job: DetectionEvaluation) -> None:
+    """It counts by its box; its mask is a false one, and the others are judged on."""
+    report = evaluate_detection(job, BrightBoxes())
+    assert report.mean("whole")["mAP50"] == pytest.approx(1)
+    assert report.mean("whole")["mask_mAP50"] == 0
+
+
 def test_what_masks_cannot_be_judged_by_is_refused(job: DetectionEvaluation) -> None:
-    """Labels that are boxes, two annotators, and a detector without masks."""
-    with pytest.raises(UsageError, match="the detector makes no masks to judge"):
-        evaluate_detection(job, BrightBoxes())
+    """Labels that are boxes, and two annotators."""
     with pytest.raises(UsageError, match="one folder of outlines, got 2 folders of labels"):
         replace(job, labels=(job.labels[0], job.images[0]))
     (job.labels[0] / "1.txt").write_text("2 0.5 0.5 0.5 0.5\n")

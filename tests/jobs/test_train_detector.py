@@ -74,13 +74,10 @@ def _goes_on_from(start: Path, config: Path, *, out: Path) -> None:
         np.testing.assert_allclose(after[name].float(), before[name].float(), atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["detector.yaml", "detector-more.yaml"])
-def test_the_shipped_training_files_are_valid(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
-) -> None:
-    """They name their data by environment, their labels are here, and what will be tested on is left out."""
+def test_the_shipped_training_file_is_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It names its data by environment, its labels are here, and what will be tested on is left out."""
     monkeypatch.setenv("STREAMFUSE_DATA", str(tmp_path))
-    config = load_detector_training(ROOT / "configs" / "train" / name)
+    config = load_detector_training(ROOT / "configs" / "train" / "detector.yaml")
     assert all(scenes.path.is_relative_to(tmp_path) for scenes in config.scenes)
     (smoke,) = [scenes for scenes in config.scenes if scenes.leave_out]
     (labels,) = smoke.boxes

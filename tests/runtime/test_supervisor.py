@@ -36,6 +36,7 @@ for word in script.split():
     elif word == "crash": sys.exit(70)
     elif word == "noise": print("a library speaks", file=sys.stderr, flush=True)
     elif word == "done": say("done")
+    elif word == "environment": say("environment", blas=os.environ["OPENBLAS_NUM_THREADS"])
     elif word == "linger": signal.setitimer(signal.ITIMER_REAL, 1.0); signal.pause()
     elif word == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN); say("deaf"); signal.pause()
 say("done")
@@ -256,3 +257,15 @@ def test_the_phase_of_a_worker_follows_its_life() -> None:
     )
     assert WorkerPhase.RESTARTING in seen["a"]
     assert seen["b"][-1] is WorkerPhase.FAILED
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, "1"), ("3", "3")])
+def test_numpy_has_one_thread_in_a_worker_unless_told(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, expected: str
+) -> None:
+    """Threads of its own took the cores from the networks, and waited for them."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", asked)
+    _, events = supervise({"a": ["environment ready go"]})
+    assert ("a", {"event": "environment", "blas": expected}) in events

@@ -121,7 +121,8 @@ def _of_store(weights: str, *, where: str) -> TaskNetwork:
         found = verify(locate(weights, default=DEFAULT_DETECTOR))
         module: Any = load_saved(found)
     except WeightsError as error:
-        raise WeightsError(f"{where}: {error}") from error
+        hint = "; for networks of Ultralytics see `streamfuse weights download`" if _is_name(weights) else ""
+        raise WeightsError(f"{where}: {error}{hint}") from error
     return TaskNetwork(
         module=module.requires_grad_(False),
         kind=module.task,
@@ -129,3 +130,8 @@ def _of_store(weights: str, *, where: str) -> TaskNetwork:
         sha256=found.card.sha256,
         title=found.card.name,
     )
+
+
+def _is_name(weights: str) -> bool:
+    """Whether it is neither a path nor ``default``."""
+    return weights != "default" and not Path(weights).suffix

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from streamfuse.core.boxes import Box, Outline
 from streamfuse.core.masks import decode_mask, fill_outline
-from streamfuse.errors import UsageError
 from streamfuse.frames import Detection
 from streamfuse.io.labels import find_label, read_box_union, read_outlines
 from streamfuse.metrics.detection import MAX_DETECTIONS, Matches, match_boxes, match_masks
@@ -42,8 +41,7 @@ class Labelled:
         Returns:
             By what begins the names of the scores: nothing for boxes and ``mask_`` for masks.
 
-        Raises:
-            UsageError: masks are judged, and the detector makes none.
+        An object whose mask is empty is one that no label has the shape of.
         """
         confidence = np.array([one.confidence for one in found], np.float64)
         corners = [box.to_pixels(size_wh) for box in self.boxes if box.class_id == class_id]
@@ -90,7 +88,7 @@ def read_labelled(folders: Sequence[Path], stem: str, *, classes: int, masks: bo
 
 def _mask_of(found: Detection, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
     if found.mask_rle is None:
-        raise UsageError("the detector makes no masks to judge; give weights of a segmentation network")
+        return np.zeros(size_wh[::-1], np.bool_)
     return decode_mask(found.mask_rle, size_wh)
 
 

@@ -128,9 +128,11 @@ function calmed(points, point) {
 /** Where the objects stood in the last seconds: the middle of the lower edge of each box. */
 export class Trails {
   #points = new Map();
+  #now = 0;
 
   /** Take the objects of a frame. */
   see({ capture_ns: now, detections }) {
+    this.#now = now;
     for (const detection of detections) {
       if (detection.track_id === null) continue;
       const [left, , right, bottom] = detection.box;
@@ -151,6 +153,7 @@ export class Trails {
     context.lineCap = "round";
     for (const { points, color } of this.#points.values()) {
       const newest = points.at(-1);
+      if (newest.at !== this.#now) continue; // away; his trail is kept for when he comes back
       for (let index = 1; index < points.length; index++) {
         const age = (newest.at - points[index].at) / TRAIL_NS;
         context.strokeStyle = css(color, 1 - 0.85 * age);
