@@ -45,7 +45,7 @@ def score_table(title: str, *, words: int, scores: Sequence[str]) -> Table:
     for _ in range(words):
         table.add_column("", overflow="fold")
     for score in scores:
-        table.add_column(Text(score), justify="right")
+        table.add_column(Text(score), justify="right", overflow="fold")
     return table
 
 
