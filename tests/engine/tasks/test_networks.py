@@ -162,9 +162,7 @@ def test_a_name_is_looked_up_in_the_store(pickles: dict[str, Path]) -> None:
     assert (imported.card.architecture, imported.card.classes) == ("yolov8n-seg", tuple(NAMES.values()))
     assert hashlib.sha256(pickles["yolov8n-seg"].read_bytes()).hexdigest() in imported.card.source
     assert load_task_network("mine-seg", kind="segment", where=WHERE).sha256 == imported.card.sha256
-    with pytest.raises(
-        WeightsError, match=r"^tasks.detect.weights: no .*did you mean 'mine-seg'\?; "
-    ):
+    with pytest.raises(WeightsError, match=r"^tasks.detect.weights: no .*did you mean 'mine-seg'\?; "):
         load_task_network("mine-sag", kind="segment", where=WHERE)
 
 
