@@ -12,6 +12,7 @@
     ├── MachineError                 exit 3: the machine lacks something (memory, device, library)
     ├── RingError                    exit 4: shared memory is not what it should be
     ├── BusError                     exit 4: a message on the bus is not what it should be
+    ├── CalibrationError             exit 4: the pictures do not determine what was asked for
     └── PromiseError                 exit 4: the run ended, but a guarantee was not kept
 
 Foreign errors are turned into these in the one file that owns the foreign library. A message says
@@ -26,6 +27,7 @@ from typing import ClassVar
 __all__ = [
     "EXIT_INTERRUPTED",
     "BusError",
+    "CalibrationError",
     "ConfigError",
     "MachineError",
     "OutputError",
@@ -98,6 +100,10 @@ class RingError(StreamfuseError):
 
 class BusError(StreamfuseError):
     """A message on the bus is not what it should be."""
+
+
+class CalibrationError(StreamfuseError):
+    """What was seen does not determine what was asked for; nothing was written."""
 
 
 class PromiseError(StreamfuseError):
