@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 from streamfuse.clock import NS_PER_S
 from streamfuse.config.sources import Agc
@@ -16,6 +15,7 @@ from streamfuse.engine.fusion import FusionEngine
 from streamfuse.engine.video import VideoFusion
 from streamfuse.errors import OutputError, SourceError, SourceTruncatedError, UsageError
 from streamfuse.frames import Image, PixelFormat, StreamName
+from streamfuse.io.by_time import pair_by_time
 from streamfuse.io.files import check_writable
 from streamfuse.io.media import VideoSource
 from streamfuse.io.source import SourceFrame, SourceInfo
@@ -23,16 +23,9 @@ from streamfuse.io.video.writer import VideoWriter
 from streamfuse.jobs.fusing.job import FuseJob, FuseReport, Progress
 from streamfuse.jobs.fusing.overlap import WriteBehind, read_ahead
 
-__all__ = ["FrameReader", "fuse_videos", "pair_by_time"]
+__all__ = ["fuse_videos"]
 
 VideoPair = tuple[SourceFrame, SourceFrame | None]
-
-
-class FrameReader(Protocol):
-    """Gives frames in the order of their times."""
-
-    def read(self) -> SourceFrame | None:
-        """The next frame, or None at the end."""
 
 
 def fuse_videos(job: FuseJob, engine: FusionEngine, *, on_progress: Progress) -> FuseReport:
@@ -60,28 +53,6 @@ def fuse_videos(job: FuseJob, engine: FusionEngine, *, on_progress: Progress) ->
         unmatched=tuple(count.unmatched),
         truncated=visible.cut or infrared.cut,
     )
-
-
-def pair_by_time(visible: FrameReader, infrared: FrameReader, *, max_skew_ns: int) -> Iterator[VideoPair]:
-    """Each visible frame with the infrared frame nearest in time, the earlier of two that are equally near.
-
-    An infrared frame may be the nearest to several visible ones. The infrared frame is None where the
-    nearest is further away than ``max_skew_ns``.
-    """
-    nearest, following = infrared.read(), infrared.read()
-    while (frame := visible.read()) is not None:
-        while (
-            following is not None
-            and nearest is not None
-            and _skew_ns(following, frame) < _skew_ns(nearest, frame)
-        ):
-            nearest, following = following, infrared.read()
-        matched = nearest is not None and _skew_ns(nearest, frame) <= max_skew_ns
-        yield frame, nearest if matched else None
-
-
-def _skew_ns(a: SourceFrame, b: SourceFrame) -> int:
-    return abs(a.pts_ns - b.pts_ns)
 
 
 def _fuse_all(

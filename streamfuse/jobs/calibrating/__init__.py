@@ -1,0 +1,1 @@
+"""The parts of ``streamfuse calibrate``: from pictures of both cameras to a rig file, and how good it is."""
