@@ -139,7 +139,7 @@ def _open_once(config: SourceConfig, stream: StreamName, partner_uri: str | None
     uri = config.uri
     scheme = _SCHEME.match(uri)
     if scheme is not None and scheme[1].lower() == "synthetic":
-        return _load("streamfuse.io.synthetic.source:SyntheticSource")(uri, stream=stream)
+        return _load("streamfuse.io.synthetic.source:open_scene")(uri, stream=stream)
     if scheme is not None:
         return _factory(scheme[1].lower(), uri, stream)(config, stream=stream)
     if uri.startswith("/dev/"):

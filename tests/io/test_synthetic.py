@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 
@@ -220,3 +221,18 @@ def test_a_pair_is_rendered_fast_enough_for_video() -> None:
         return time.perf_counter() - start
 
     assert np.mean([min(pair_s(t) for _ in range(5)) for t in (1.0, 6.0, 12.0, 19.0)]) < 0.040
+
+
+def test_a_bump_turns_the_infrared_camera_from_its_moment_on() -> None:
+    """Before it every byte is as without; after it the scene lies 8 visible pixels further left."""
+    spec = StreetSpec(seed=3, size_wh=(160, 120), people=0, cyclists=0, cars=0)
+    still = Street(spec)
+    bumped = Street(dataclasses.replace(spec, bump_at_s=2.0, bump_px=8.0))
+    assert np.array_equal(still.infrared(1.9), bumped.infrared(1.9))
+    assert np.array_equal(still.visible(2.5), bumped.visible(2.5))
+    fits, off = (
+        cv2.warpPerspective(street.infrared(2.5), street.H_visible_from_infrared, spec.size_wh)
+        for street in (still, bumped)
+    )
+    difference = np.abs(fits[20:-20, 28:-20].astype(int) - off[20:-20, 20:-28]).mean()
+    assert difference < np.abs(fits[20:-20, 20:-20].astype(int) - off[20:-20, 20:-20]).mean() / 2

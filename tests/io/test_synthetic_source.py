@@ -22,10 +22,12 @@ def test_a_uri_says_everything_a_spec_can() -> None:
     spec = StreetSpec.from_uri(
         "synthetic://street?seed=7&light=night&size=320x240&infrared_size=160x120&fps=25&infrared_fps=9"
         "&duration=10&people=1&cyclists=2&cars=3&skew_ms=-2.5&format=gray16&ffc_every=30&ffc=0.6"
+        "&bump_at=5&bump_px=-12.5"
     )
     assert spec == StreetSpec(
         seed=7, light=Light.NIGHT, size_wh=(320, 240), infrared_size_wh=(160, 120), fps=25, infrared_fps=9,
         duration_s=10, people=1, cyclists=2, cars=3, skew_ms=-2.5, gray16=True, ffc_every_s=30, ffc_s=0.6,
+        bump_at_s=5, bump_px=-12.5,
     )  # fmt: skip
 
 

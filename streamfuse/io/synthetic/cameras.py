@@ -65,10 +65,17 @@ def visible_camera(size_wh: tuple[int, int]) -> Camera:
     return Camera(size_wh=size_wh, matrix=intrinsics @ pose)
 
 
-def infrared_camera(visible: Camera, size_wh: tuple[int, int]) -> Camera:
-    """The infrared camera: slightly wider, turned and tilted against the visible one."""
+def infrared_camera(visible: Camera, size_wh: tuple[int, int], *, turned_px: float = 0.0) -> Camera:
+    """The infrared camera: slightly wider, turned and tilted against the visible one.
+
+    Args:
+        visible: the other camera.
+        size_wh: of the infrared image.
+        turned_px: turned further to the right, by so many pixels of the visible image.
+    """
     H = homography_visible_from_infrared(visible.size_wh, size_wh)  # noqa: N806 - H names a matrix
-    matrix = np.linalg.inv(H) @ visible.matrix
+    turned = np.array([[1.0, 0.0, turned_px], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    matrix = np.linalg.inv(turned @ H) @ visible.matrix
     # Scaled so that the third row is metres again: the axis keeps unit length.
     return Camera(size_wh=size_wh, matrix=matrix / np.linalg.norm(matrix[2, :3]))
 

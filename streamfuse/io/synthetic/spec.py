@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
-import re
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from streamfuse.errors import SourceError
+from streamfuse.io.synthetic.uri import Keys, read_gray16, read_size, values_of
 
 __all__ = ["Light", "StreetSpec"]
 
@@ -60,6 +58,10 @@ class StreetSpec:
     """Period of the thermal camera's shutter (flat-field correction); 0: never."""
     ffc_s: float = 0.5
     """How long the infrared image stands still at the end of each such period."""
+    bump_at_s: float = 0.0
+    """When somebody bumps into the infrared camera."""
+    bump_px: float = 0.0
+    """How far that turns it: the scene is then so many pixels of the visible image farther to the left."""
 
     def __post_init__(self) -> None:
         for key, (low, high) in _RANGES.items():
@@ -87,8 +89,8 @@ class StreetSpec:
         """Read ``synthetic://street?seed=7&light=night&size=640x480&fps=25&duration=10``.
 
         Keys: ``seed``, ``light``, ``size``, ``infrared_size``, ``fps``, ``infrared_fps``, ``duration``,
-        ``people``, ``cyclists``, ``cars``, ``skew_ms``, ``format`` (``gray8`` or ``gray16``), ``ffc_every``
-        and ``ffc``; times in seconds unless the key says otherwise.
+        ``people``, ``cyclists``, ``cars``, ``skew_ms``, ``format`` (``gray8`` or ``gray16``), ``ffc_every``,
+        ``ffc``, ``bump_at`` and ``bump_px``; times in seconds unless the key says otherwise.
 
         Raises:
             SourceError: another scene, an unknown key, or a value that the key does not take.
@@ -97,7 +99,7 @@ class StreetSpec:
         if parts.scheme != "synthetic" or parts.netloc != "street":
             raise SourceError(f"the only synthetic scene is synthetic://street, got {uri!r}")
         try:
-            return cls(**_values(parts.query))
+            return cls(**values_of(parts.query, _KEYS))
         except ValueError as error:
             raise SourceError(f"synthetic street {uri!r}: {error}") from error
 
@@ -112,27 +114,18 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "skew_ms": (-1000, 1000),
         "ffc_every_s": (0, 1e6),
         "ffc_s": (0, 1e6),
+        "bump_at_s": (0, 1e6),
+        "bump_px": (-100, 100),
     }
 )
 
 
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None:
-        raise ValueError
-    return int(match[1]), int(match[2])
-
-
-def _gray16(text: str) -> bool:
-    return {"gray8": False, "gray16": True}[text]
-
-
-_KEYS: Mapping[str, tuple[str, Callable[[str], Any], str]] = MappingProxyType(
+_KEYS: Keys = MappingProxyType(
     {
         "seed": ("seed", int, "a whole number"),
         "light": ("light", Light, "one of " + ", ".join(Light)),
-        "size": ("size_wh", _size, "WIDTHxHEIGHT, for example 640x480"),
-        "infrared_size": ("infrared_size_wh", _size, "WIDTHxHEIGHT, for example 640x480"),
+        "size": ("size_wh", read_size, "WIDTHxHEIGHT, for example 640x480"),
+        "infrared_size": ("infrared_size_wh", read_size, "WIDTHxHEIGHT, for example 640x480"),
         "fps": ("fps", float, "frames per second"),
         "infrared_fps": ("infrared_fps", float, "frames per second"),
         "duration": ("duration_s", float, "seconds"),
@@ -140,24 +133,10 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any], str]] = MappingProxyType(
         "cyclists": ("cyclists", int, "a whole number"),
         "cars": ("cars", int, "a whole number"),
         "skew_ms": ("skew_ms", float, "milliseconds"),
-        "format": ("gray16", _gray16, "gray8 or gray16"),
+        "format": ("gray16", read_gray16, "gray8 or gray16"),
         "ffc_every": ("ffc_every_s", float, "seconds"),
         "ffc": ("ffc_s", float, "seconds"),
+        "bump_at": ("bump_at_s", float, "seconds"),
+        "bump_px": ("bump_px", float, "pixels"),
     }
 )
-"""Key of the URI: field of the spec, reader of its text, what the reader takes in words."""
-
-
-def _values(query: str) -> dict[str, Any]:
-    """Fields of the spec from the query of a URI; ValueError with the whole story for what does not fit."""
-    values: dict[str, Any] = {}
-    for key, text in urllib.parse.parse_qsl(query, keep_blank_values=True):
-        if key not in _KEYS:
-            nearest = difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.0)[0]
-            raise ValueError(f"unknown key {key!r}, did you mean {nearest!r}?")
-        field, read, words = _KEYS[key]
-        try:
-            values[field] = read(text)
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"{key} takes {words}, got {text!r}") from error
-    return values

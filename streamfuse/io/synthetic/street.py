@@ -37,7 +37,10 @@ class Street:
 
     @property
     def H_visible_from_infrared(self) -> Doubles:  # noqa: N802 - H names a matrix
-        """3x3, maps homogeneous infrared pixels to visible pixels, at every distance; last element 1."""
+        """3x3, maps homogeneous infrared pixels to visible pixels, at every distance; last element 1.
+
+        Of the cameras as they were mounted: before a bump.
+        """
         return homography_visible_from_infrared(self.spec.size_wh, self.spec.infrared_wh)
 
     def visible(self, t_s: float) -> NDArray[np.uint8]:
@@ -47,8 +50,10 @@ class Street:
     def infrared(self, t_s: float) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """HxW at a time in seconds: uint8 after AGC, or with ``gray16`` uint16 in hundredths of a kelvin."""
         t_s = self._shutter(t_s)
-        counts = self._infrared.render(on_stage(self._actors, t_s), self._token(t_s, "infrared"))
-        return counts if self.spec.gray16 else self._infrared.automatic_gain(counts)
+        bumped = self.spec.bump_px != 0.0 and t_s >= self.spec.bump_at_s
+        camera = self._bumped_infrared if bumped else self._infrared
+        counts = camera.render(on_stage(self._actors, t_s), self._token(t_s, "infrared"))
+        return counts if self.spec.gray16 else camera.automatic_gain(counts)
 
     def truth(self, t_s: float) -> tuple[TruthObject, ...]:
         """What the visible camera would see in perfect light and clear air, the farthest first."""
@@ -61,6 +66,11 @@ class Street:
     @functools.cached_property
     def _infrared(self) -> InfraredCamera:
         return InfraredCamera(self._street, infrared_camera(self._eye, self.spec.infrared_wh))
+
+    @functools.cached_property
+    def _bumped_infrared(self) -> InfraredCamera:
+        turned = infrared_camera(self._eye, self.spec.infrared_wh, turned_px=self.spec.bump_px)
+        return InfraredCamera(self._street, turned)
 
     @functools.cached_property
     def _surveyor(self) -> Surveyor:
