@@ -14,10 +14,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,7 +23,6 @@ from starlette.responses import (
     HTMLResponse,
     JSONResponse,
     PlainTextResponse,
-    RedirectResponse,
     Response,
     StreamingResponse,
 )
@@ -33,8 +30,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.core.thermal.palette import NAMES, named_palette
-from streamfuse.io.viewer.access import Access, Refusal
+from streamfuse.io.viewer.access import Access
 from streamfuse.io.viewer.assets import load_assets
+from streamfuse.io.viewer.door import Door
 from streamfuse.io.viewer.guard import Guard
 from streamfuse.io.viewer.health import HealthFile
 from streamfuse.io.viewer.library import Library
@@ -49,12 +47,6 @@ __all__ = ["MAX_VIEWERS", "viewer_app"]
 MAX_VIEWERS: Final = 100
 """Browsers that may look at live pictures at once."""
 _LOOKS: Final = tuple(look.value for look in Look)
-_FORM_BYTES: Final = 4096
-_FORM_S: Final = 10.0
-"""Seconds in which a form has to arrive."""
-_COOKIE_DAYS: Final = 30
-_WHY: Final = "<!-- why -->"
-"""Where the login page says why a token was refused."""
 
 
 def viewer_app(
@@ -90,7 +82,7 @@ def viewer_app(
     )
     login_page = assets["login.html"].content.decode()
     pages = _Pages(settings, screen, health, viewer_id=viewer_id, clock=clock)
-    door = _Door(access, cookie, encrypted=settings.encrypted, page=login_page, clock=clock)
+    door = Door(access, cookie, encrypted=settings.encrypted, page=login_page, clock=clock)
 
     def static(request: Request) -> Response:
         asset = assets.get(request.path_params["name"])
@@ -181,63 +173,6 @@ class _Pages:
         content = await self._health.read()
         ready = bool(content and content.get("ready"))
         return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
-
-
-class _Door:
-    """Takes the token and gives the cookie."""
-
-    def __init__(self, access: Access, cookie: str, *, encrypted: bool, page: str, clock: Clock) -> None:
-        self._access = access
-        self._cookie = cookie
-        self._encrypted = encrypted
-        self._page = page
-        self._clock = clock
-
-    async def login(self, request: Request) -> Response:
-        if not self._access.wants_token:
-            return RedirectResponse("./", status_code=303)
-        if request.method != "POST":
-            if self._access.knows_cookie(request.cookies.get(self._cookie, "")):
-                return RedirectResponse("./", status_code=303)  # nobody who is in is asked again
-            return HTMLResponse(self._page)
-        try:
-            async with asyncio.timeout(_FORM_S):
-                token = await _token_of(request)
-        except TimeoutError:
-            token = None
-        if token is None:
-            return PlainTextResponse('expected a form with "token"\n', status_code=400)
-        peer = request.client.host if request.client else ""
-        refusal = self._access.login(token, peer, self._clock.now_ns())
-        if refusal is not None:
-            return self._refused(refusal)
-        answer = RedirectResponse("./", status_code=303)
-        answer.set_cookie(
-            self._cookie,
-            self._access.cookie,
-            max_age=_COOKIE_DAYS * 86_400,
-            secure=self._encrypted,
-            httponly=True,
-            samesite="strict",
-        )
-        return answer
-
-    def _refused(self, refusal: Refusal) -> Response:
-        why = f'<p role="alert">{refusal.words[0].upper()}{refusal.words[1:]}.</p>'
-        return HTMLResponse(self._page.replace(_WHY, why), status_code=refusal.status)
-
-
-async def _token_of(request: Request) -> str | None:
-    """The ``token`` of a form; None when it is another form, or a large one."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _FORM_BYTES:
-            return None
-    try:
-        return parse_qs(body.decode("ascii"), strict_parsing=True, max_num_fields=4)["token"][0]
-    except (ValueError, KeyError):
-        return None
 
 
 def _not_found() -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -34,13 +34,14 @@ class Asset:
     media_type: str
 
 
-def load_assets(folder: Path = _PAGE) -> Mapping[str, Asset]:
-    """All files of the page, by name.
+def load_assets(
+    folder: Path = _PAGE, *, needed: Sequence[str] = ("index.html", "login.html")
+) -> Mapping[str, Asset]:
+    """All files of a page, by name.
 
     Raises:
         MachineError: the page is missing, so streamfuse is not installed as it should be.
     """
-    names = ("index.html", "login.html")
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix in _TYPES)
         assets = {path.name: Asset(path.read_bytes(), _TYPES[path.suffix]) for path in paths}
@@ -48,6 +49,6 @@ def load_assets(folder: Path = _PAGE) -> Mapping[str, Asset]:
         raise MachineError(
             f"{error.filename}: cannot be read ({error.strerror}); reinstall streamfuse"
         ) from error
-    if missing := [name for name in names if name not in assets]:
+    if missing := [name for name in needed if name not in assets]:
         raise MachineError(f"{folder}: {missing[0]} is missing; reinstall streamfuse")
     return assets

@@ -337,8 +337,8 @@ def test_a_browser_that_leaves_is_forgotten(viewer, client, mjpeg, wait_for) -> 
 def test_a_server_that_died_is_noticed(viewer) -> None:
     """The stage learns that its page is gone, and can be started again."""
     viewer.check()
-    viewer._serving._server.should_exit = True
-    viewer._thread.join(DEADLINE_S)
+    viewer._hosting._serving._server.should_exit = True
+    viewer._hosting._thread.join(DEADLINE_S)
     with pytest.raises(OutputError, match=r"viewer on http://127.0.0.1:\d+/ has stopped"):
         viewer.check()
 

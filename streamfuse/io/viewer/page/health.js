@@ -47,9 +47,10 @@ function cameras({ streams = {}, cameras: live = {} }) {
   return table("Cameras", rows, ["", "", "lost", "pictures"]);
 }
 
-function pairs({ states = {}, offset }) {
+function pairs({ states = {}, offset, registration }) {
   const rows = Object.entries(states).filter(([, n]) => n > 0).map(([state, n]) => [words(state), count(n)]);
   if (typeof offset?.estimate_ms === "number") rows.push(["time offset seen in the pictures", number(offset.estimate_ms, 1, "ms")]);
+  if (registration?.shift_px) rows.push(["the rig is off by", number(Math.hypot(...registration.shift_px), 1, "px")]);
   return rows.length ? table("Pairs", rows) : null;
 }
 
