@@ -1,4 +1,4 @@
-"""YAML in: plain values plus the place of every key and value, so that each mistake can be pointed at.
+"""YAML in, and out: plain values plus the place of every key and value, so that mistakes can be pointed at.
 
 Scalars follow the YAML 1.2 core schema (``yes`` and ``on`` are text, ``010`` is ten), duplicate keys
 are mistakes, and aliases are refused: a configuration of one screen needs none, and they can hide
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -19,7 +19,7 @@ import yaml
 from streamfuse.config.document import Loc, Place, Problem, Text, YamlDoc
 from streamfuse.errors import ConfigError
 
-__all__ = ["DocBuilder", "load_yaml"]
+__all__ = ["DocBuilder", "dump_yaml", "load_yaml"]
 
 _MAX_BYTES: Final = 1 << 20
 """Larger than any configuration; keeps a video given by mistake out of memory."""
@@ -45,6 +45,22 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what :class:`_Loader` reads back as the same values: the same scalars, no aliases."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is yaml's
+        return True
+
+    def plain_text(self, text: str) -> yaml.Node:
+        return self.represent_str(_UNUSABLE.sub("\ufffd", text))
+
+
+_Dumper.add_multi_representer(str, _Dumper.plain_text)
+_Dumper.add_representer(str, _Dumper.plain_text)
 
 
 def _integer(text: str) -> int:
@@ -77,6 +93,8 @@ class DocBuilder:
     keys: dict[Loc, Place] = field(default_factory=dict)
     values: dict[Loc, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    expand: bool = True
+    """Whether ``${NAME}`` stands for a variable of the environment."""
 
     def parse(self, text: str, *, loc: Loc = (), base_dir: Path, place: Callable[[int, int], Place]) -> Any:
         """The value of ``text``, to stand at ``loc``; ``place`` maps line and column, from 1, to a place.
@@ -133,7 +151,9 @@ class DocBuilder:
             return value
 
         usable = not _UNUSABLE.search(written)
-        value = _VARIABLE.sub(expand, written) if usable else ""
+        value = written if usable else ""
+        if self.expand:
+            value = _VARIABLE.sub(expand, value)
         if not usable or _UNUSABLE.search(value):
             self._complain(loc, "text with a NUL or half a surrogate pair cannot be used")
             value = ""
@@ -170,14 +190,30 @@ def _compose(text: str, place: Callable[[int, int], Place]) -> yaml.Node | None:
         raise ConfigError(f"{place(1, 1)}: not valid YAML: an escape or a number is out of range") from error
 
 
-def load_yaml(path: str | Path) -> YamlDoc:
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """The text that :func:`load_yaml` reads as ``data`` (mappings, lists, tuples, text, numbers, None).
+
+    Lists of numbers stand on one line. Characters that no text of a document can hold (NUL, halves of
+    surrogate pairs) become U+FFFD.
+    """
+    dumped = yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+    )
+    return str(dumped)
+
+
+def load_yaml(path: str | Path, *, expand: bool = True) -> YamlDoc:
     """Read a YAML file whose top level is a mapping.
+
+    Args:
+        path: of the file.
+        expand: whether ``${NAME}`` stands for a variable of the environment; not in data that we wrote.
 
     Raises:
         ConfigError: the file cannot be read, is not UTF-8 or not YAML, is empty, or holds no mapping.
     """
     path = Path(path)
-    builder = DocBuilder()
+    builder = DocBuilder(expand=expand)
     data = builder.parse(
         _read(path),
         base_dir=path.absolute().parent.resolve(),
