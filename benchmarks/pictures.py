@@ -51,9 +51,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/street.png"))
     args = parser.parse_args()
     rig = load_rig("calibration/synthetic.yaml")
-    registration = Registration(
-        rig.H_visible_from_infrared, visible_size_wh=SIZE_WH, infrared_size_wh=SIZE_WH
-    )
+    registration = Registration.of(rig, visible_size_wh=SIZE_WH, infrared_size_wh=SIZE_WH)
     with FusionEngine.load() as engine:
         rows = [row(light, engine, registration) for light in LIGHTS]
     args.out.parent.mkdir(parents=True, exist_ok=True)

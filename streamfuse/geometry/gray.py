@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamfuse.core.thermal import agc_percentile
 from streamfuse.frames import ColorRange, Image, PixelFormat
 
-__all__ = ["gray8"]
+__all__ = ["Codes", "codes", "gray8"]
 
 Gray = npt.NDArray[np.uint8]
 
@@ -21,6 +21,22 @@ _BLACK, _WHITE = 16, 235
 _FULL_FROM_LIMITED: Gray = np.clip(
     (np.arange(256) - _BLACK) * (255.0 / (_WHITE - _BLACK)) + 0.5, 0, 255
 ).astype(np.uint8)
+
+
+class Codes(NamedTuple):
+    """A plane of brightness in codes of its own; :func:`gray8` is ``(code - black) * gain``, rounded."""
+
+    plane: Gray
+    black: int
+    gain: float
+
+
+def codes(image: Image) -> Codes:
+    """The brightness of an image for those who compute with it anyway, and can widen it on the way."""
+    is_plain = image.spec.format in {PixelFormat.GRAY8, PixelFormat.YUV420P}
+    if is_plain and image.spec.range is ColorRange.LIMITED:
+        return Codes(cast("Gray", image.planes[0]), _BLACK, 255.0 / (_WHITE - _BLACK))
+    return Codes(gray8(image), 0, 1.0)
 
 
 def gray8(image: Image) -> Gray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,11 @@ __all__ = ["on_infrared", "with_infrared_boxes"]
 
 Floats = npt.NDArray[np.float64]
 
-_CORNERS = ((0, 1), (2, 1), (2, 3), (0, 3))
-"""Where x and y of a box's corners stand among its sides."""
+_STEPS: Final = np.linspace(0.0, 1.0, 5)
+_AROUND: Final[Floats] = np.array(
+    [(x, y) for x in _STEPS for y in _STEPS if {x, y} & {0.0, 1.0}]  # lenses bend what is straight
+)
+"""Points around a box, as shares of its sides."""
 
 
 def with_infrared_boxes(detections: Sequence[Detection], registration: Registration) -> tuple[Detection, ...]:
@@ -32,26 +36,21 @@ def with_infrared_boxes(detections: Sequence[Detection], registration: Registrat
 
 
 def on_infrared(boxes_xyxy: npt.ArrayLike, registration: Registration) -> Floats:
-    """Upright boxes around what boxes of the visible geometry are in the infrared image.
+    """Upright boxes around what boxes of registered pictures are in the infrared image.
 
     Args:
-        boxes_xyxy: Nx4, left, top, right, bottom as edges of visible pixels (the first pixel spans 0 to 1).
-        registration: from infrared to visible; its plane is where the objects are taken to stand.
+        boxes_xyxy: Nx4, left, top, right, bottom as edges of pixels (the first pixel spans 0 to 1).
+        registration: from infrared to visible; its distance is where the objects are taken to stand.
 
     Returns:
         Nx4, likewise in infrared pixels and cut off at the edges of the image; NaN for a box that lies
-        outside of it, or reaches behind the horizon of the plane.
+        outside of it, or reaches to where nothing is (behind the horizon of a plane, beyond a lens).
     """
-    boxes = np.asarray(boxes_xyxy, np.float64)
-    # The homography maps middles of pixels, which lie half a pixel after their edges.
-    corners = boxes[:, _CORNERS] - 0.5
-    to_infrared = np.linalg.inv(registration.H_visible_from_infrared)
-    x, y, w = np.moveaxis(np.append(corners, np.ones_like(corners[..., :1]), axis=-1) @ to_infrared.T, -1, 0)
-    ahead = (w > 0).all(axis=1)
-    w = np.where(w > 0, w, np.nan)
-    places = np.stack((x / w, y / w), axis=-1) + 0.5
+    boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+    around = boxes[:, None, :2] + (boxes[:, None, 2:] - boxes[:, None, :2]) * _AROUND
+    # Registration maps middles of pixels, which lie half a pixel after their edges.
+    places = registration.to_infrared(around - 0.5).reshape(around.shape) + 0.5
     inside = np.clip(places, 0, registration.infrared_size_wh)
     mapped = np.concatenate((inside.min(axis=1), inside.max(axis=1)), axis=1)
-    is_empty = (mapped[:, :2] >= mapped[:, 2:]).any(axis=1)
-    mapped[is_empty | ~ahead] = np.nan
+    mapped[~(mapped[:, :2] < mapped[:, 2:]).all(axis=1)] = np.nan
     return mapped

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import cast
+from dataclasses import replace
+from typing import Self
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamfuse.config.rig import Rig, check_sizes
 from streamfuse.errors import UsageError
 from streamfuse.frames import Image
-from streamfuse.geometry.gray import gray8
+from streamfuse.geometry.field import Field, field_of
+from streamfuse.geometry.gray import codes
+from streamfuse.geometry.lenses import within
+from streamfuse.geometry.passage import Passage, full_grid
+from streamfuse.geometry.planes import Plane
+from streamfuse.geometry.rig import RigGeometry
 
 __all__ = ["Registration"]
 
@@ -22,42 +27,110 @@ SizeWH = tuple[int, int]
 
 
 class Registration:
-    """Warps infrared images onto the grid of the visible camera through a plane homography.
+    """Warps infrared images onto the grid of the visible camera, for objects at one distance.
 
-    The way of every pixel is computed once, to 1/32 pixel. Immutable, so threads may share it. The
-    identity stands for streams that are registered already.
+    The way of every pixel is computed once. Immutable, so threads may share it. The identity stands for
+    streams that are registered already.
+
+    A *registered picture* has the pixels of the visible camera, or of its part that both cameras see.
 
     Args:
-        H_visible_from_infrared: 3x3, maps homogeneous infrared pixels to visible pixels; pixel centres
-            lie at integers.
+        way: between the images: a passage of a rig, or ``H_visible_from_infrared``, 3x3, which maps
+            homogeneous infrared pixels to visible pixels; pixel centres lie at integers.
         visible_size_wh: width and height of the visible images.
         infrared_size_wh: width and height of the infrared images.
+        crop: whether registered pictures are cut to the largest rectangle that both cameras see.
 
     Raises:
         ValueError: the matrix is not 3x3, not finite or not invertible.
-        UsageError: it is the identity, and the sizes differ.
+        UsageError: it is the identity, and the sizes differ; or the cameras see nothing in common.
+        CalibrationError: hardly anything.
     """
+
+    H_visible_from_infrared: Floats
+    """3x3: the way as far as one matrix can say it."""
+    is_identity: bool
+    """Whether infrared images pass as they are."""
+    field_xywh: Field
+    """The registered picture within the visible one: left, top, width, height; even numbers where cut."""
+    seen: Mask
+    """HxW bool, read-only, of a registered picture: where the infrared camera looks."""
 
     def __init__(
         self,
-        H_visible_from_infrared: npt.ArrayLike,  # noqa: N803 - the field's name for a homography
+        way: npt.ArrayLike | Passage,
         *,
         visible_size_wh: SizeWH,
         infrared_size_wh: SizeWH,
+        crop: bool = False,
     ) -> None:
-        matrix = _checked(H_visible_from_infrared, infrared_size_wh)
-        self.H_visible_from_infrared = matrix
+        if not isinstance(way, Passage):
+            way = Passage(lenses=None, plane=Plane(distance_m=np.inf, H=_checked(way, infrared_size_wh)))
+        self._way = way
+        self.H_visible_from_infrared = way.H_visible_from_infrared
         self.visible_size_wh = visible_size_wh
         self.infrared_size_wh = infrared_size_wh
-        self.is_identity = np.allclose(matrix, np.eye(3), atol=1e-9)
-        if self.is_identity and visible_size_wh != infrared_size_wh:
-            raise UsageError(
-                f"visible images are {_words(visible_size_wh)} and infrared ones {_words(infrared_size_wh)}: "
-                "give a rig that maps one to the other (`streamfuse calibrate align` makes one)"
-            )
-        x, y, seen = _infrared_from_visible(matrix, visible_size_wh, infrared_size_wh)
-        self._unseen = None if seen.all() else (~seen).astype(np.uint8)
-        self._maps = cv2.convertMaps(x.astype(np.float32), y.astype(np.float32), cv2.CV_16SC2)
+        self.is_identity = way.is_identity
+        if min(infrared_size_wh) < 2:
+            raise UsageError(f"infrared images must have 2x2 pixels at least, got {_words(infrared_size_wh)}")
+        self.field_xywh = Field(0, 0, *visible_size_wh)
+        if self.is_identity:
+            if visible_size_wh != infrared_size_wh:
+                raise UsageError(
+                    f"visible images are {_words(visible_size_wh)} and infrared ones "
+                    f"{_words(infrared_size_wh)}: give a rig that maps one to the other "
+                    "(`streamfuse calibrate align` makes one)"
+                )
+            self.seen = _frozen(np.ones(visible_size_wh[::-1], np.bool_))
+            return
+        grid = full_grid(way, visible_size_wh)
+        seen = within(grid, infrared_size_wh)
+        if crop:
+            self.field_xywh = field_of(seen)
+            grid, seen = grid[self.field_xywh.slices], seen[self.field_xywh.slices]
+        if not seen.any():
+            raise UsageError("rig: the cameras see nothing in common; calibrate them again")
+        from streamfuse.geometry.resampling import Resampler  # noqa: PLC0415 - numba takes long to load
+
+        self.seen = _frozen(seen)
+        self._resampler = Resampler.of(grid, seen, infrared_size_wh)
+
+    @classmethod
+    def of(
+        cls,
+        rig: Rig | RigGeometry,
+        *,
+        visible_size_wh: SizeWH,
+        infrared_size_wh: SizeWH,
+        distance_m: float | None = None,
+        crop: bool = False,
+    ) -> Self:
+        """The registration of a rig, for images of these sizes.
+
+        Args:
+            rig: as loaded from its file (or the identity), or its geometry.
+            visible_size_wh: width and height of the visible images.
+            infrared_size_wh: width and height of the infrared images.
+            distance_m: at which objects lie on each other, ``inf`` for far away; None: that of the first
+                plane in the file.
+            crop: whether registered pictures are cut to what both cameras see.
+
+        Raises:
+            UsageError: the sizes are not those of the rig, or the cameras see nothing in common.
+            CalibrationError: hardly anything.
+        """
+        check_sizes(rig, visible_wh=visible_size_wh, infrared_wh=infrared_size_wh)
+        way: Passage | Floats = np.eye(3)
+        if isinstance(rig, RigGeometry):
+            way = rig.at(distance_m)
+        elif not rig.is_identity:
+            way = RigGeometry.of(rig).at(distance_m)
+        return cls(way, visible_size_wh=visible_size_wh, infrared_size_wh=infrared_size_wh, crop=crop)
+
+    @property
+    def size_wh(self) -> SizeWH:
+        """Width and height of a registered picture."""
+        return self.field_xywh.width, self.field_xywh.height
 
     def apply(self, infrared: Image, visible: Image) -> Image:
         """See the infrared image from the visible camera.
@@ -67,10 +140,10 @@ class Registration:
 
         Args:
             infrared: any format.
-            visible: any format; only its brightness is used, and only where infrared is missing.
+            visible: any format, uncut; only its brightness is used, and only where infrared is missing.
 
         Returns:
-            GRAY8, full range, of the visible size; ``infrared`` itself when there is nothing to warp.
+            GRAY8, full range, of :attr:`size_wh`; ``infrared`` itself when there is nothing to warp.
 
         Raises:
             UsageError: an image does not have the size that the rig was made for.
@@ -79,10 +152,9 @@ class Registration:
         _check_size("visible", visible, self.visible_size_wh)
         if self.is_identity:
             return infrared
-        warped = cv2.remap(gray8(infrared), *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        if self._unseen is not None:
-            cv2.copyTo(gray8(visible), self._unseen, warped)
-        return Image.from_gray(cast("npt.NDArray[np.uint8]", warped))
+        instead = codes(visible)
+        instead = instead._replace(plane=instead.plane[self.field_xywh.slices])
+        return Image.from_gray(self._resampler.interpolated(codes(infrared), instead))
 
     def sample(self, counts: Counts) -> tuple[Counts, Mask | None]:
         """Raw counts on the grid of the visible camera: each is one that was measured, none is a mean.
@@ -91,7 +163,7 @@ class Registration:
             counts: HxW uint16 of the infrared size.
 
         Returns:
-            HxW uint16 of the visible size, and where the infrared camera looks (None: everywhere).
+            HxW uint16 of :attr:`size_wh`, and where the infrared camera looks (None: everywhere).
 
         Raises:
             UsageError: the image does not have the size that the rig was made for.
@@ -99,16 +171,33 @@ class Registration:
         _check_size("infrared", Image.from_gray(counts), self.infrared_size_wh)
         if self.is_identity:
             return counts, None
-        return counts[self._nearest], None if self._unseen is None else self._unseen == 0
+        return self._resampler.picked(counts), None if self.seen.all() else self.seen
 
-    @cached_property
-    def _nearest(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-        """Row and column of the infrared pixel nearest to each visible one, from the fixed-point maps."""
-        floors, fractions = self._maps
-        half = cv2.INTER_TAB_SIZE // 2
-        columns = floors[..., 0] + (fractions % cv2.INTER_TAB_SIZE >= half)
-        rows = floors[..., 1] + (fractions // cv2.INTER_TAB_SIZE >= half)
-        return rows.astype(np.int16), columns.astype(np.int16)
+    def cut(self, visible: Image) -> Image:
+        """The part of a visible image that a registered picture shows; a view of its samples.
+
+        Raises:
+            UsageError: the image does not have the size that the rig was made for.
+        """
+        _check_size("visible", visible, self.visible_size_wh)
+        if self.size_wh == self.visible_size_wh:
+            return visible
+        rows, columns = self.field_xywh.slices
+        first, *chroma = visible.planes
+        halves = tuple(slice(part.start // 2, part.stop // 2) for part in (rows, columns))
+        planes = (first[rows, columns], *(plane[halves] for plane in chroma))
+        return Image(replace(visible.spec, size_wh=self.size_wh), planes)
+
+    def to_infrared(self, points: npt.ArrayLike) -> Floats:
+        """Infrared pixels, Nx2 float64, of pixels (Nx2) of a registered picture; NaN where there is none.
+
+        They may lie outside of the infrared image.
+        """
+        return self._way.infrared_from_visible(self.to_visible(points))
+
+    def to_visible(self, points: npt.ArrayLike) -> Floats:
+        """Pixels of the visible camera, Nx2 float64, of pixels (Nx2) of a registered picture."""
+        return np.asarray(points, np.float64).reshape(-1, 2) + self.field_xywh[:2]
 
 
 def _checked(homography: npt.ArrayLike, infrared_size_wh: SizeWH) -> Floats:
@@ -128,21 +217,9 @@ def _checked(homography: npt.ArrayLike, infrared_size_wh: SizeWH) -> Floats:
     return scaled
 
 
-def _infrared_from_visible(
-    matrix: Floats, visible_size_wh: SizeWH, infrared_size_wh: SizeWH
-) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """Infrared x and y of every visible pixel, and whether the infrared camera sees it; HxW each.
-
-    Where it does not, x and y are 0. Behind the horizon of the plane the third coordinate is negative.
-    """
-    width, height = visible_size_wh
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
-    x, y, w = np.tensordot(np.linalg.inv(matrix), np.stack((columns, rows, np.ones_like(rows))), axes=1)
-    ahead = w > 0
-    x, y = (np.divide(value, w, out=np.full_like(w, -1.0), where=ahead) for value in (x, y))
-    right, bottom = (side - 1 for side in infrared_size_wh)
-    seen = (x >= 0) & (x <= right) & (y >= 0) & (y <= bottom)
-    return np.where(seen, x, 0.0), np.where(seen, y, 0.0), seen
+def _frozen(mask: Mask) -> Mask:
+    mask.flags.writeable = False
+    return mask
 
 
 def _check_size(stream: str, image: Image, expected_wh: SizeWH) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfuse.frames import Detection, Image
+from streamfuse.geometry.camera import Camera
 from streamfuse.geometry.infrared_boxes import on_infrared, with_infrared_boxes
+from streamfuse.geometry.pose import Pose
+from streamfuse.geometry.rig import RigGeometry
 from streamfuse.geometry.warp import Registration
 
 VISIBLE_WH, INFRARED_WH = (640, 480), (320, 240)
@@ -20,6 +25,12 @@ TURNED = np.array([[2.1, 0.04, -6.3], [-0.03, 1.9, 9.6], [8e-5, -5e-5, 1.0]])
 def registration(H: npt.ArrayLike) -> Registration:  # noqa: N803 - a homography
     """A thermal camera of half the size."""
     return Registration(H, visible_size_wh=VISIBLE_WH, infrared_size_wh=INFRARED_WH)
+
+
+@functools.cache
+def turned() -> Registration:
+    """One for all examples."""
+    return registration(TURNED)
 
 
 def found(*box: float) -> Detection:
@@ -77,7 +88,7 @@ def test_the_box_lies_where_the_object_is() -> None:
 )
 def test_a_mapped_box_holds_all_mapped_points(boxes: list[tuple[float, float, float, float]]) -> None:
     """Every point of a box lies in the mapped box, as far as it lies in the infrared image."""
-    rig = registration(TURNED)
+    rig = turned()
     edges = np.array([(x, y, x + width, y + height) for x, y, width, height in boxes]).reshape(-1, 4)
     for (left, top, right, bottom), mapped in zip(edges, on_infrared(edges, rig), strict=True):
         across, down = np.meshgrid(np.linspace(left, right, 5), np.linspace(top, bottom, 5))
@@ -90,3 +101,30 @@ def test_a_mapped_box_holds_all_mapped_points(boxes: list[tuple[float, float, fl
         assert (x[seen] <= mapped[2] + 1e-6).all()
         assert (y[seen] >= mapped[1] - 1e-6).all()
         assert (y[seen] <= mapped[3] + 1e-6).all()
+
+
+def test_boxes_of_a_cut_picture() -> None:
+    """Boxes count from the corner of the picture that was looked at."""
+    moved = np.array([[1.0, 0.0, 21.0], [0.0, 1.0, 10.0], [0.0, 0.0, 1.0]])
+    cut = Registration(moved, visible_size_wh=VISIBLE_WH, infrared_size_wh=INFRARED_WH, crop=True)
+    assert cut.field_xywh[:2] == (22, 10)
+    np.testing.assert_allclose(on_infrared([(5, 6, 15, 26)], cut), [(6, 6, 16, 26)], atol=1e-9)
+
+
+def test_bent_lenses_bend_the_sides_of_boxes() -> None:
+    """The box holds the bulging sides of what is straight in the visible image, not only its corners."""
+    visible = Camera(size_wh=VISIBLE_WH, fx=500, fy=500, cx=320, cy=240)
+    infrared = Camera(size_wh=INFRARED_WH, fx=200, fy=200, cx=160, cy=120, distortion=(-0.3, 0.0, 0.0, 0.0))
+    rig = RigGeometry(
+        visible_size_wh=VISIBLE_WH,
+        infrared_size_wh=INFRARED_WH,
+        visible=visible,
+        infrared=infrared,
+        T_visible_from_infrared=Pose(),
+    )
+    bent = Registration.of(rig, visible_size_wh=VISIBLE_WH, infrared_size_wh=INFRARED_WH)
+    ((left, top, right, bottom),) = on_infrared([(20, 40, 620, 440)], bent)
+    sides = bent.to_infrared([(320, 39.5), (320, 439.5), (19.5, 240), (619.5, 240)]) + 0.5
+    np.testing.assert_allclose((top, bottom, left, right), (*sides[:2, 1], *sides[2:, 0]), atol=0.05)
+    corners = bent.to_infrared([(19.5, 39.5)]) + 0.5
+    assert corners[0, 0] > left + 2

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamfuse.config.rig import CameraConfig, PlaneConfig, Rig, RigConfig, load_rig
 from streamfuse.errors import UsageError
 from streamfuse.frames import ColorRange, Image, ImageSpec, PixelFormat
+from streamfuse.geometry.camera import Camera
+from streamfuse.geometry.gray import gray8
+from streamfuse.geometry.pose import Pose
+from streamfuse.geometry.rig import Plane, RigGeometry
 from streamfuse.geometry.warp import Registration
+from streamfuse.io.synthetic.spec import StreetSpec
+from streamfuse.io.synthetic.street import Street
 
 WIDTH, HEIGHT = 160, 120
 SIZE = (WIDTH, HEIGHT)
@@ -154,6 +163,172 @@ def test_images_of_another_size_than_the_rig() -> None:
         registration(shift(1, 0)).apply(scene((80, 60)), visible())
     with pytest.raises(UsageError, match="the rig is for visible images of 160x120, got 80x60"):
         registration(shift(1, 0)).apply(scene(), scene((80, 60)))
+
+
+def interpolated(plane: npt.NDArray[np.uint8], places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Bilinear in float64."""
+    x, y = np.moveaxis(places, -1, 0)
+    left = np.clip(np.floor(x).astype(int), 0, plane.shape[1] - 2)
+    top = np.clip(np.floor(y).astype(int), 0, plane.shape[0] - 2)
+    across, down = x - left, y - top
+    rows = [plane[top + row, left] * (1 - across) + plane[top + row, left + 1] * across for row in (0, 1)]
+    return np.asarray(rows[0] * (1 - down) + rows[1] * down)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-0.1, 0.1), st.floats(-20, 20), st.floats(0.7, 1.5))
+@settings(max_examples=40)
+def test_within_a_level_of_float(seed: int, turn: float, dx: float, scale: float) -> None:
+    """Even of noise, and wherever the pixels fall, integers give what float64 gives, to a level."""
+    noise = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+    H = np.array([[scale, -turn, dx], [turn, scale, -dx / 2], [turn / 1e3, 1e-5, 1.0]])  # noqa: N806
+    rig = registration(H)
+    rows, columns = np.nonzero(rig.seen)
+    places = rig.to_infrared(np.stack((columns, rows), axis=-1))
+    warped = rig.apply(Image.from_gray(noise), visible()).planes[0]
+    assert np.abs(warped[rows, columns] - interpolated(noise, places)).max() <= 1.0
+    assert (warped[~rig.seen] == 7).all()
+
+
+def test_video_is_widened_on_the_way() -> None:
+    """Limited range becomes full range as exactly as if it had been widened before, codes beyond it too."""
+    spec = ImageSpec(format=PixelFormat.GRAY8, size_wh=SIZE, range=ColorRange.LIMITED)
+    noise = np.random.default_rng(9).integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+    rig = registration(TURNED)
+    rows, columns = np.nonzero(rig.seen)
+    codes = interpolated(noise, rig.to_infrared(np.stack((columns, rows), axis=-1)))
+    warped = rig.apply(Image(spec, (noise,)), visible()).planes[0]
+    assert np.abs(warped[rows, columns] - np.clip((codes - 16) * 255 / 219, 0, 255)).max() <= 1.0
+    same = registration(shift(4, 2)).apply(Image(spec, (noise,)), visible()).planes[0]
+    np.testing.assert_array_equal(same[2:, 4:], gray8(Image(spec, (noise,)))[:-2, :-4])
+
+
+def test_frames_may_be_views() -> None:
+    """Read-only memory of a ring and rows with a margin give the same bytes as images of their own."""
+    wide = np.zeros((HEIGHT, WIDTH + 24), np.uint8)
+    wide[:, :WIDTH] = scene().planes[0]
+    strided = Image.from_gray(wide[:, :WIDTH])
+    frozen = Image.from_buffer(scene().spec, scene().planes[0].tobytes())
+    expected = registration(TURNED).apply(scene(), scene()).planes[0]
+    for view in (strided, frozen):
+        np.testing.assert_array_equal(registration(TURNED).apply(view, view).planes[0], expected)
+
+
+RIG = RigGeometry(
+    visible_size_wh=SIZE,
+    infrared_size_wh=(80, 60),
+    planes=(Plane(distance_m=10.0, H=np.diag([1.5, 1.5, 1.0])),),
+)
+
+
+def test_registration_of_a_rig() -> None:
+    """The rig, its file and its matrix register alike; the identity is for registered streams."""
+    infrared = scene((80, 60))
+    matrix = ((1.5, 0.0, 0.0), (0.0, 1.5, 0.0), (0.0, 0.0, 1.0))
+    config = RigConfig(
+        visible=CameraConfig(size_wh=SIZE),
+        infrared=CameraConfig(size_wh=(80, 60)),
+        planes=(PlaneConfig(distance_m=10, H_visible_from_infrared=matrix),),
+    )
+    rig = Rig(H_visible_from_infrared=None, visible_size_wh=SIZE, infrared_size_wh=(80, 60), config=config)
+    expected = registration(matrix, (80, 60)).apply(infrared, visible()).planes[0]
+    for each in (RIG, rig):
+        found = Registration.of(each, visible_size_wh=SIZE, infrared_size_wh=(80, 60))
+        np.testing.assert_array_equal(found.apply(infrared, visible()).planes[0], expected)
+        np.testing.assert_allclose(found.H_visible_from_infrared, matrix, atol=1e-12)
+    same = Registration.of(load_rig("identity"), visible_size_wh=SIZE, infrared_size_wh=SIZE)
+    assert same.is_identity
+    assert same.seen.all()
+    np.testing.assert_array_equal(same.to_infrared([(3, 4)]), [(3, 4)])
+
+
+def test_a_rig_for_other_sizes() -> None:
+    """Sizes that the rig was not made for are refused; swapped cameras are recognised."""
+    with pytest.raises(
+        UsageError, match="made for infrared pictures of 80x60, got 160x120; use a rig made for"
+    ):
+        Registration.of(RIG, visible_size_wh=SIZE, infrared_size_wh=SIZE)
+    with pytest.raises(UsageError, match="the cameras seem swapped; exchange visible and infrared"):
+        Registration.of(RIG, visible_size_wh=(80, 60), infrared_size_wh=SIZE)
+
+
+@given(distance_m=st.floats(2.0, 100.0))
+@settings(max_examples=20)
+def test_objects_at_the_distance_lie_on_each_other(distance_m: float) -> None:
+    """With lenses and pose, a point at that distance is registered where the visible camera sees it."""
+    bent = (-0.2, 0.05, 0.0, 0.0)
+    camera = Camera(size_wh=SIZE, fx=140, fy=140, cx=80, cy=60, distortion=bent)
+    pose = Pose(rotation_vector=(0.0, 0.02, 0.01), translation_m=(0.1, 0.0, 0.0))
+    rig = RigGeometry(
+        visible_size_wh=SIZE,
+        infrared_size_wh=SIZE,
+        visible=camera,
+        infrared=camera,
+        T_visible_from_infrared=pose,
+    )
+    found = Registration.of(rig, visible_size_wh=SIZE, infrared_size_wh=SIZE, distance_m=distance_m)
+    point = np.array([[0.1, -0.05, 1.0]]) * distance_m
+    infrared = camera.project(pose.inverse.apply(point))
+    np.testing.assert_allclose(found.to_infrared(camera.project(point)), infrared, atol=1e-6)
+
+
+def test_cut_to_what_both_see() -> None:
+    """The registered picture, the visible one and raw counts become the common field, and points know it."""
+    whole = Registration.of(RIG, visible_size_wh=SIZE, infrared_size_wh=(80, 60))
+    cropped = Registration.of(RIG, visible_size_wh=SIZE, infrared_size_wh=(80, 60), crop=True)
+    assert cropped.field_xywh == (0, 0, 118, 88)  # 1.5 * 79 and 1.5 * 59, even
+    assert whole.field_xywh == (0, 0, 160, 120)
+    moved = Registration(shift(21, 10), visible_size_wh=SIZE, infrared_size_wh=SIZE, crop=True)
+    assert moved.field_xywh == (22, 10, 138, 110)
+    assert moved.seen.all()
+    warped = moved.apply(scene(), visible()).planes[0]
+    np.testing.assert_array_equal(warped, scene().planes[0][:110, 1:139])
+    counts = np.arange(WIDTH * HEIGHT, dtype=np.uint16).reshape(HEIGHT, WIDTH)
+    sampled, seen = moved.sample(counts)
+    assert seen is None
+    np.testing.assert_array_equal(sampled, counts[:110, 1:139])
+    np.testing.assert_allclose(moved.to_visible([(0, 0)]), [(22, 10)])
+    np.testing.assert_allclose(moved.to_infrared([(0, 0)]), [(1, 0)], atol=1e-12)
+
+
+@pytest.mark.parametrize("form", [PixelFormat.YUV420P, PixelFormat.RGB24])
+def test_visible_images_are_cut_with_their_colour(form: PixelFormat) -> None:
+    """The cut image is that part of every plane, chroma at half the place."""
+    spec = ImageSpec(format=form, size_wh=SIZE, range=ColorRange.FULL)
+    image = Image.from_buffer(spec, np.random.default_rng(1).bytes(spec.nbytes))
+    moved = Registration(shift(21, 10), visible_size_wh=SIZE, infrared_size_wh=SIZE, crop=True)
+    cut = moved.cut(image)
+    assert cut.spec == ImageSpec(format=form, size_wh=(138, 110), range=ColorRange.FULL)
+    np.testing.assert_array_equal(cut.planes[0], image.planes[0][10:120, 22:160])
+    for part, plane in zip(cut.planes[1:], image.planes[1:], strict=True):
+        np.testing.assert_array_equal(part, plane[5:60, 11:80])
+    assert registration(shift(1, 1)).cut(image) is image
+
+
+def test_cameras_that_see_nothing_in_common() -> None:
+    """A registration that would show nothing is refused at the start."""
+    with pytest.raises(UsageError, match="the cameras see nothing in common; calibrate them again"):
+        registration(shift(1000, 0))
+    with pytest.raises(UsageError, match="infrared images must have 2x2 pixels at least, got 1x60"):
+        registration(shift(1, 0), (1, 60))
+
+
+def test_the_drawn_street_is_registered() -> None:
+    """The matrix with which the street is drawn puts its warm people onto those of the visible camera."""
+    size = (320, 240)
+    street = Street(StreetSpec(seed=7, size_wh=size, light="night"))
+    rig = RigGeometry(
+        visible_size_wh=size,
+        infrared_size_wh=size,
+        planes=(Plane(distance_m=math.inf, H=street.H_visible_from_infrared),),
+    )
+    found = Registration.of(rig, visible_size_wh=size, infrared_size_wh=size)
+    black = Image.from_gray(np.zeros(size[::-1], np.uint8))
+    warm = found.apply(Image.from_gray(street.infrared(1.0)), black).planes[0].astype(float)
+    people = [each.mask for each in street.truth(1.0) if each.class_name == "person" and each.mask.sum() > 60]
+    assert people
+    for mask in people:
+        grown = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        assert warm[mask].mean() > warm[grown & ~mask].mean() + 5
 
 
 def test_raw_counts_are_sampled_not_averaged() -> None:
