@@ -1,0 +1,82 @@
+"""`streamfuse calibrate intrinsics` and `stereo`: what people and programs are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streamfuse.cli.calibrate.group import app
+from streamfuse.errors import CalibrationError, UsageError
+
+BOARD = "chessboard:9x6:23.1mm"
+
+
+def run(*arguments: str) -> tuple[str, BaseException | None]:
+    """Standard output, and the error that becomes the exit code."""
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "160"})
+    return result.stdout, result.exception
+
+
+@pytest.fixture
+def infrared(data_dir: Path) -> Path:
+    """Pictures of a heated chessboard."""
+    return data_dir / "calibration" / "heated_chessboard" / "infrared"
+
+
+def test_intrinsics_tells_pictures_numbers_and_what_is_next(infrared: Path, tmp_path: Path) -> None:
+    """A row for each picture, the lens with its uncertainty, then sentences."""
+    out = tmp_path / "rig.yaml"
+    arguments = ("--images", str(infrared), "--camera", "infrared", "--board", BOARD, "--out", str(out))
+    text, error = run("intrinsics", *arguments)
+    assert error is None
+    assert "000000047.png" in text
+    assert "focal length, px" in text
+    assert "± 1 sigma" in text
+    assert "Next: the same for the visible camera, then `streamfuse calibrate stereo`" in text
+    assert out.exists()
+
+
+def test_json_is_for_programs(infrared: Path, tmp_path: Path) -> None:
+    """Refused or not, standard output holds nothing else."""
+    arguments = ["--camera", "infrared", "--board", BOARD, "--out", str(tmp_path / "rig.yaml"), "--json"]
+    for name in sorted(infrared.glob("*.png"))[3:]:
+        arguments += ["--images", str(name)]
+    text, error = run("intrinsics", *arguments)
+    assert error is None
+    told = json.loads(text)
+    assert told["camera"] == "infrared"
+    assert told["uncertainty"]["fx"] > 0
+    assert {view["name"] for view in told["views"]} <= {path.name for path in infrared.iterdir()}
+
+
+def test_too_few_pictures_are_refused(infrared: Path, tmp_path: Path) -> None:
+    """Exit code 4, and no file."""
+    out = tmp_path / "rig.yaml"
+    one = str(infrared / "000000047.png")
+    text, error = run(
+        "intrinsics", "--images", one, "--camera", "infrared", "--board", BOARD, "--out", str(out)
+    )
+    assert isinstance(error, CalibrationError)
+    assert error.exit_code == 4
+    assert "infrared: the board was found in 1 picture" in str(error)
+    assert not text
+    assert not out.exists()
+
+
+def test_no_board_is_a_usage_error(infrared: Path, tmp_path: Path) -> None:
+    """As is a distance that is none."""
+    common = ("--visible", str(infrared), "--infrared", str(infrared), "--out", str(tmp_path / "rig.yaml"))
+    for extra in (("--board", "chess"), ("--board", BOARD, "--planes", "near")):
+        _, error = run("stereo", *common, *extra)
+        assert isinstance(error, UsageError)
+
+
+@pytest.mark.parametrize("command", ["intrinsics", "stereo"])
+def test_help_ends_with_an_example(command: str) -> None:
+    """It can be typed as it stands."""
+    text, error = run(command, "--help")
+    assert error is None
+    assert f"Example: streamfuse calibrate {command}" in text
