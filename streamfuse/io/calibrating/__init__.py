@@ -1,0 +1,1 @@
+"""Pages that guide through a calibration: moving a board before live cameras, and clicking point pairs."""
