@@ -342,6 +342,8 @@ class Detection:
     """The same for one object as long as it is followed; from 1."""
     is_predicted: bool = False
     """Not seen in this image: where a track will have moved to since (``every``)."""
+    box_visible_xyxy: tuple[float, float, float, float] | None = None
+    """The box in pixels of the visible camera's own image; None: the fused image has the same pixels."""
     box_infrared_xyxy: tuple[float, float, float, float] | None = None
     """The box in pixels of the infrared camera's own image; None where it is not known."""
     mask_rle: tuple[int, ...] | None = None
@@ -374,6 +376,9 @@ class Event:
     """Monotonic capture time of the first frame that showed it."""
     objects: int
     """How many objects of the frame count for it."""
+    shift_px: tuple[float, float] | None = None
+    """Of a bumped bracket: how far the infrared image has to move to the right and down to fit, in pixels of
+    the visible camera."""
 
     def __post_init__(self) -> None:
         if self.objects < 0:

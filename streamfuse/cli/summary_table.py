@@ -35,6 +35,8 @@ def summary_table(plain: dict[str, Any]) -> Table:
         table.add_row(title, f"{values} {unit}" if values else "-")
     if plain["offset"]:
         table.add_row("offset", _offset(plain["offset"]))
+    if plain["registration"]:
+        table.add_row("registration", _registration(plain["registration"]))
     for title, words in _found(plain):
         table.add_row(title, words)
     for name, stage in plain["stages"].items():
@@ -58,6 +60,15 @@ def _offset(plain: dict[str, float | None]) -> str:
     if estimate_ms is None:
         return "unknown: too little moves in both pictures, or for too short a time"
     return f"infrared times seem {-estimate_ms:.0f} ms off, {applied_ms:.0f} ms were added to them"
+
+
+def _registration(plain: dict[str, Any]) -> str:
+    if plain["shift_px"] is None:
+        return f"unknown: {plain['evidence']} of {plain['looks']} looks said anything"
+    x_px, y_px = plain["shift_px"]
+    corrected = plain["corrected_px"]
+    said = f"the rig is {x_px:+.1f}, {y_px:+.1f} px off" + (": bumped" if plain["bumped"] else "")
+    return said + (f"; {corrected[0]:+.1f}, {corrected[1]:+.1f} px were corrected" if corrected else "")
 
 
 def _found(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:

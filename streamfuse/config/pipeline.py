@@ -6,6 +6,7 @@ the worker processes as JSON (``model_dump_json`` / ``model_validate_json``).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,12 +30,14 @@ from streamfuse.config.yamldoc import load_yaml
 from streamfuse.errors import ConfigError
 
 __all__ = [
+    "REGISTRATION_EVENT",
     "Detect",
     "Fusion",
     "JsonlSink",
     "Metrics",
     "PipelineConfig",
     "Record",
+    "RegistrationConfig",
     "Rule",
     "Segment",
     "Sync",
@@ -42,6 +45,9 @@ __all__ = [
     "Viewer",
     "load_pipeline",
 ]
+
+REGISTRATION_EVENT: Final = "registration"
+"""What the events of a bumped bracket are called."""
 
 _LIVE: Final = re.compile(r"(rtsps?|rtmps?|rtp|udp|srt|tcp|https?|genicam)://|/dev/")
 """Sources that give frames in their own time and cannot be made to wait."""
@@ -70,6 +76,24 @@ class Sync(Block):
     estimate_offset: Literal["off", "report", "apply"] = "report"
     """What is left of the offset, seen from the motion in both images: report it, or also take it out (from
     30 ms on, and slowly)."""
+
+
+class RegistrationConfig(Block):
+    """How the infrared image is laid onto the visible one; the rig file says what is known of the cameras."""
+
+    distance_m: Literal["inf"] | Annotated[float, Field(gt=0)] | None = None
+    """Metres to the plane where both images fit; ``inf``: far away; none: that of the rig's first plane."""
+    crop: bool = False
+    """Only what both cameras see: every picture is cut to the largest rectangle of it."""
+    watch: bool = True
+    """Look once a second whether the images still fit; an event tells of a bumped bracket."""
+    correct: bool = False
+    """Take out slowly what is left between the images; bounded, and never written to the rig file."""
+
+    @property
+    def plane_m(self) -> float | None:
+        """:attr:`distance_m` as a number."""
+        return math.inf if self.distance_m == "inf" else self.distance_m
 
 
 class Fusion(Block):
@@ -105,6 +129,7 @@ class PipelineConfig(Block):
     sources: Sources
     rig: Annotated[str, BeforeValidator(_rig)] = "identity"
     """Path of the rig file, or ``identity`` for streams that are already registered."""
+    registration: RegistrationConfig = RegistrationConfig()
     sync: Sync = Sync()
     fusion: Fusion = Fusion()
     tasks: Tasks | None = None
@@ -146,6 +171,7 @@ def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
             ("sync", "estimate_offset"),
             '"apply" needs `mode: realtime`; pairs of "every_frame" must not depend on who was faster',
         )
+    yield from _registration_contradictions(config)
     infrared = config.sources.infrared
     if infrared.format == "gray8" and (infrared.radiometry or infrared.telemetry != "none"):
         key = "radiometry" if infrared.radiometry else "telemetry"
@@ -160,6 +186,18 @@ def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
     page, numbers = (config.viewer and config.viewer.web), (config.metrics and config.metrics.prometheus)
     if page and page == numbers and not page.endswith(":0"):
         yield ("metrics", "prometheus"), "the same address as viewer.web; expected another port"
+
+
+def _registration_contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
+    wanted = config.registration
+    if config.rig == "identity":
+        asked = {"distance_m": wanted.distance_m is not None, "correct": wanted.correct}
+        for key in (key for key, is_asked in asked.items() if is_asked):
+            yield ("registration", key), "`rig: identity` leaves nothing to choose; expected a rig file"
+    if wanted.watch:
+        names = [rule.name for rule in config.events]
+        for index in (index for index, name in enumerate(names) if name == REGISTRATION_EVENT):
+            yield ("events", index, "name"), "what `registration.watch` calls its events; expected another"
 
 
 def _repeated(

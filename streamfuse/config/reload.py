@@ -23,6 +23,7 @@ _TOLD: Final[Mapping[Path, tuple[str, ...]]] = {
     ("tasks", "segment", "confidence"): ("engine",),
     ("tasks", "more"): ("engine",),
     ("tasks", "rules"): ("engine",),
+    ("registration", "distance_m"): ("engine",),
     ("events",): ("engine", "recorder"),
     ("record", "retention"): ("recorder",),
     ("record", "clips"): ("recorder",),
@@ -37,6 +38,7 @@ _WHY_NOT: Final[Mapping[Path, str]] = {
     ("mode",): "it decides how the workers are connected",
     ("sources",): "the shared memory is laid out for these cameras",
     ("rig",): "the pictures are registered with it from the beginning",
+    ("registration",): "the pictures are registered with it from the beginning",
     ("sync",): "the pairing works with it from the beginning",
     ("fusion",): "the network is loaded when the run begins",
     ("tasks",): _LOADED,
@@ -132,6 +134,8 @@ def _lack(path: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> st
         return "objects count by their tracks, and `track` cannot be switched on"
     if path == ("tasks", "more") and not _same_but_confidence(_get(before, path), _get(after, path)):
         return _LOADED
+    if path == ("registration", "distance_m") and before["registration"]["crop"]:
+        return "with `crop` the size of the pictures goes by it, and the shared memory is laid out for that"
     sinks_change = path == ("publish",) and not (before["publish"] and after["publish"])
     if sinks_change or (path[0] == "viewer" and not (_has_page(before) and _has_page(after))):
         return _SINKS_ARE_FIXED

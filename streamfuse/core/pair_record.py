@@ -58,13 +58,13 @@ def pair_record(frame: FusedFrame, utc: Utc) -> dict[str, object]:
     ``infrared_seq``, ``detections``, ``events``, ``counts``, ``areas``. What the frame does not have is None.
 
     A detection has ``class``, ``class_id``, ``confidence`` (0..1), ``box`` (left, top, right, bottom in
-    pixels of the fused image), ``box_infrared`` (the same in pixels of the infrared camera's image),
-    ``track_id``, ``predicted`` (not seen in this image), ``mask`` (run lengths, as in
+    pixels of the fused image), ``box_visible`` and ``box_infrared`` (the same in pixels of that camera's
+    image), ``track_id``, ``predicted`` (not seen in this image), ``mask`` (run lengths, as in
     :class:`~streamfuse.frames.Detection`) and ``temperature_c`` (``min``, ``mean`` and ``max`` in °C within
     its mask, or else its box). An event has ``id``, ``rule``, ``phase`` (begun, going, ended), ``began_utc``,
-    ``began_ns`` and ``objects``. A count has ``rule``, ``kind``, ``points`` (shares of the image) and, for a
-    line, ``forward`` and ``backward``, for a zone ``inside``, ``entered``, ``left`` and ``longest_s``. An
-    area has ``class``, ``share`` (0..1) and ``mask``.
+    ``began_ns`` and ``objects``, that of a bumped bracket also ``shift_px``. A count has ``rule``, ``kind``,
+    ``points`` (shares of the image) and, for a line, ``forward`` and ``backward``, for a zone ``inside``,
+    ``entered``, ``left`` and ``longest_s``. An area has ``class``, ``share`` (0..1) and ``mask``.
     """
     return {
         "schema": PAIR_SCHEMA,
@@ -93,8 +93,10 @@ def detection_of(record: Mapping[str, Any]) -> Detection:
         box, track_id, mask = record["box"], record["track_id"], record["mask"]
         # These are not in recordings of older versions.
         temperature, box_infrared = record.get("temperature_c"), record.get("box_infrared")
+        box_visible = record.get("box_visible", box)
         return Detection(
             box_xyxy=_box_of(box),
+            box_visible_xyxy=None if box_visible == box else _box_of(box_visible),
             box_infrared_xyxy=None if box_infrared is None else _box_of(box_infrared),
             class_id=int(record["class_id"]),
             class_name=str(record["class"]),
@@ -117,14 +119,16 @@ def event_of(record: Mapping[str, Any]) -> Event:
         ValueError: a key is missing or its value cannot be what the key means.
     """
     try:
+        shift = record.get("shift_px")
         return Event(
             id=str(record["id"]),
             rule=str(record["rule"]),
             phase=EventPhase(record["phase"]),
             began_ns=int(record["began_ns"]),
             objects=int(record["objects"]),
+            shift_px=None if shift is None else (float(shift[0]), float(shift[1])),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"an event cannot be read from {dict(record)}: {error}") from error
 
 
@@ -165,6 +169,7 @@ def area_of(record: Mapping[str, Any]) -> ClassArea:
 
 def event_record(event: Event, utc: Utc) -> dict[str, object]:
     """One entry of a record's ``events``."""
+    shift = {} if event.shift_px is None else {"shift_px": [round(px, _BOX_DIGITS) for px in event.shift_px]}
     return {
         "id": event.id,
         "rule": event.rule,
@@ -172,6 +177,7 @@ def event_record(event: Event, utc: Utc) -> dict[str, object]:
         "began_utc": utc_text(utc.utc_of(event.began_ns)),
         "began_ns": event.began_ns,
         "objects": event.objects,
+        **shift,
     }
 
 
@@ -197,6 +203,7 @@ def _record_of(detection: Detection) -> dict[str, object]:
         "class_id": int(detection.class_id),
         "confidence": round(float(detection.confidence), _CONFIDENCE_DIGITS),
         "box": _rounded_box(detection.box_xyxy),
+        "box_visible": _rounded_box(detection.box_visible_xyxy or detection.box_xyxy),
         "box_infrared": None if box_infrared is None else _rounded_box(box_infrared),
         "track_id": None if track_id is None else int(track_id),
         "predicted": bool(detection.is_predicted),

@@ -19,7 +19,7 @@ from streamfuse.clock import NS_PER_S, Utc, utc_datetime
 from streamfuse.config.outputs import EventRule
 from streamfuse.frames import Detection, Event, EventPhase
 
-__all__ = ["RuleWatch", "counts", "foot_of", "in_zone"]
+__all__ = ["RuleWatch", "counts", "event_id", "foot_of", "in_zone"]
 
 _BLIND_S: Final = 5.0
 """After so long without a picture (or ``gap_s``, if longer) what is seen is not taken for the same."""
@@ -83,8 +83,7 @@ class RuleWatch:
 
     def _id(self, each: _Watched, pair_id: int) -> str:
         assert each.first_ns is not None  # it has been seen, or would not begin
-        moment = utc_datetime(self._utc.utc_of(each.first_ns))
-        return f"{moment:%Y%m%dT%H%M%SZ}-{each.rule.name}-{pair_id}"
+        return event_id(each.rule.name, self._utc.utc_of(each.first_ns), pair_id)
 
 
 @dataclass(slots=True)
@@ -137,6 +136,17 @@ class _Watched:
         return Event(
             id=self.id, rule=self.rule.name, phase=phase, began_ns=self.first_ns, objects=self.objects
         )
+
+
+def event_id(rule: str, began_utc_ns: int, pair_id: int) -> str:
+    """Name of an event, unlike that of any other.
+
+    Args:
+        rule: its name.
+        began_utc_ns: when it began, nanoseconds of UTC.
+        pair_id: of the pair in which it is told first.
+    """
+    return f"{utc_datetime(began_utc_ns):%Y%m%dT%H%M%SZ}-{rule}-{pair_id}"
 
 
 def counts(rule: EventRule, detection: Detection, size_wh: tuple[int, int]) -> bool:

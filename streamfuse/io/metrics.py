@@ -92,6 +92,12 @@ class MetricsSnapshot:
     """The streams that come from live cameras."""
     offset_s: Mapping[str, float] = field(default_factory=dict)
     """What is left of the offset between the streams, in seconds: ``estimate`` once known, ``applied``."""
+    registration_score: float | None = None
+    """How alike the registered images are, 0 to 1; None where nobody looks."""
+    registration_shift_px: Mapping[str, float] = field(default_factory=dict)
+    """What the rig is off by, once known (``shift_x``, ``shift_y``); what of it is taken out
+    (``corrected_x``, ``corrected_y``)."""
+    is_bumped: bool = False
     shared_memory_bytes: Mapping[str, int] = field(default_factory=dict)
     """Shared memory, by ring."""
     device_memory_bytes: Mapping[str, int] = field(default_factory=dict)
@@ -182,6 +188,7 @@ class _RunCollector(Collector):
         )
         yield from (events, frames)
         yield _gauge("streamfuse_offset_seconds", "To be added to infrared times.", "what", now.offset_s)
+        yield from _registration_families(now)
         yield _gauge("streamfuse_queue_frames", "Frames that wait.", "queue", now.queues)
         yield _histogram(
             "streamfuse_latency_seconds", "Capture to sinks.", [], [((), now.latency_ms)], _TIMES_S
@@ -225,6 +232,19 @@ def _object_families(now: MetricsSnapshot) -> Iterator[Metric]:
     yield _counter("streamfuse_rule", "Counted by a rule.", ["rule", "direction"], passed.items())
     inside = {count.rule: count.inside for count in now.counts if count.kind is CountKind.ZONE}
     yield _gauge("streamfuse_rule_inside", "Objects in a zone now.", "rule", inside)
+
+
+def _registration_families(now: MetricsSnapshot) -> Iterator[Metric]:
+    score = GaugeMetricFamily("streamfuse_registration_score", "How alike the registered images are.")
+    if now.registration_score is not None:
+        score.add_metric([], now.registration_score)
+    yield score
+    yield _gauge(
+        "streamfuse_registration_pixels", "What the rig is off by.", "what", now.registration_shift_px
+    )
+    yield GaugeMetricFamily(
+        "streamfuse_registration_bumped", "1 while a bump goes on.", value=float(now.is_bumped)
+    )
 
 
 def _camera_families(cameras: Mapping[StreamName, CameraHealth]) -> Iterator[Metric]:

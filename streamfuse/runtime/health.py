@@ -111,7 +111,7 @@ class HealthWatch:
         if not begun:
             waiting = [name for name, worker in workers.items() if worker.phase is WorkerPhase.STARTING]
             return Health(not_ready=(f"starting: {', '.join(waiting) or 'soon'}",))
-        troubles = (*_away(workers), *_blind(summary), *self._failing(summary, now_ns))
+        troubles = (*_away(workers), *_blind(summary), *_apart(summary), *self._failing(summary, now_ns))
         return Health(not_ready=troubles, not_healthy=tuple(self._stuck(summary, workers, now_ns)))
 
     def _failing(self, summary: Summary, now_ns: int) -> Iterator[str]:
@@ -143,6 +143,13 @@ def _away(workers: Mapping[str, WorkerHealth]) -> Iterator[str]:
     for name, worker in workers.items():
         if worker.phase is not WorkerPhase.RUNNING:
             yield f"{name}: {worker.phase}"
+
+
+def _apart(summary: Summary) -> Iterator[str]:
+    """A bumped bracket, unless a correction has taken it out."""
+    apart_px = summary.registration.get("apart_px")
+    if apart_px is not None:
+        yield f"registration: the images are {apart_px:.0f} px apart"
 
 
 def _blind(summary: Summary) -> Iterator[str]:

@@ -156,6 +156,13 @@ def metrics_of(status: Status, plan: Plan) -> MetricsSnapshot:
             for key, value in now.offset.items()
             if key.endswith("_ms") and value is not None
         },
+        registration_score=now.registration.get("score"),
+        registration_shift_px={
+            f"{what}_{axis}": px
+            for what in ("shift", "corrected")
+            for axis, px in zip("xy", now.registration.get(f"{what}_px") or (), strict=False)
+        },
+        is_bumped=bool(now.registration.get("bumped")),
         shared_memory_bytes={name: ring_nbytes(*ring) for name, ring in plan.rings.items()},
         device_memory_bytes={} if now.device_memory_bytes is None else {now.device: now.device_memory_bytes},
         disk_free_bytes=_disk_free(plan),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
@@ -14,13 +14,16 @@ from streamfuse.config.rig import Rig, load_rig
 from streamfuse.config.sources import SourceConfig
 from streamfuse.errors import UsageError
 from streamfuse.frames import ImageSpec, Layer, PixelFormat, StreamName
+from streamfuse.geometry.field import Field
 from streamfuse.io.source import SourceInfo
 from streamfuse.io.transport.ring import ring_nbytes
 from streamfuse.runtime.prober import info_from_json
+from streamfuse.runtime.rigging import check_distance, check_streams, field_to_crop, registration_of
 from streamfuse.runtime.survey import survey
 
 __all__ = ["SINK_WINDOWS", "STREAM_WINDOW", "Plan", "make_plan", "summary_of"]
 
+SizeWH = tuple[int, int]
 
 STREAM_WINDOW: Final = 4
 """Frames a capture worker may have under way to the engine."""
@@ -42,6 +45,8 @@ class Plan:
     visible: SourceInfo
     infrared: SourceInfo
     max_frames: int | None
+    shown: Field | None = None
+    """Of the visible image, what the fused pictures show; None: all of it."""
     absent: Mapping[StreamName, str] = field(default_factory=dict)
     """Cameras that were not there when the plan was made, and why: what is known of them is assumed."""
 
@@ -63,8 +68,10 @@ class Plan:
 
     @property
     def fused_spec(self) -> ImageSpec:
-        """Of every fused image: the form of the visible one."""
-        return self.visible.spec
+        """Of every fused image: the form of the visible one, cropped if asked for."""
+        if self.shown is None:
+            return self.visible.spec
+        return replace(self.visible.spec, size_wh=(self.shown.width, self.shown.height))
 
     def layers_of(self, sink: str) -> frozenset[Layer]:
         """The images that a sink wants to have beside the fused one."""
@@ -84,8 +91,8 @@ class Plan:
     def layers(self) -> dict[Layer, tuple[int, ImageSpec]]:
         """The images beside the fused one in each slot of its ring: where each begins, and what it is."""
         specs = {
-            Layer.VISIBLE: self.visible.spec,
-            Layer.INFRARED: ImageSpec(format=PixelFormat.GRAY8, size_wh=self.visible.spec.size_wh),
+            Layer.VISIBLE: self.fused_spec,
+            Layer.INFRARED: ImageSpec(format=PixelFormat.GRAY8, size_wh=self.fused_spec.size_wh),
             Layer.RAW_INFRARED: self.infrared.spec,
         }
         wanted = frozenset().union(*(self.layers_of(sink) for sink in self.sinks))
@@ -153,6 +160,7 @@ class Plan:
             "visible": asdict(self.visible),
             "infrared": asdict(self.infrared),
             "max_frames": self.max_frames,
+            "shown": self.shown,
             "absent": dict(self.absent),
         }
 
@@ -165,6 +173,7 @@ class Plan:
             visible=info_from_json(plain["visible"]),
             infrared=info_from_json(plain["infrared"]),
             max_frames=plain["max_frames"],
+            shown=None if plain["shown"] is None else Field(*plain["shown"]),
             absent={StreamName(stream): why for stream, why in plain["absent"].items()},
         )
 
@@ -189,18 +198,20 @@ def make_plan(
     Raises:
         SourceError: a source cannot be opened.
         ConfigError: the rig file is wrong.
-        UsageError: the sizes need a rig, or cannot be recorded; a camera cannot be made to wait.
+        UsageError: the sizes or the distance need another rig, or cannot be recorded; a camera cannot be
+            made to wait.
     """
     rig = load_rig(config.rig)
     found = survey(config, rig, say=say, wait_s=wait_s)
     visible, infrared = found.infos[StreamName.VISIBLE], found.infos[StreamName.INFRARED]
-    _check_sizes(rig, visible.spec, infrared.spec)
+    check_streams(rig, visible.spec.size_wh, infrared.spec.size_wh)
     plan = Plan(
         config=config,
         run_dir=str(run_dir),
         visible=visible,
         infrared=infrared,
         max_frames=max_frames,
+        shown=_shown(rig, config, visible.spec.size_wh, infrared.spec.size_wh),
         absent=found.absent,
     )
     live = [stream for stream, info in found.infos.items() if info.live]
@@ -215,28 +226,18 @@ def make_plan(
     return plan
 
 
-def _check_sizes(rig: Rig, visible: ImageSpec, infrared: ImageSpec) -> None:
-    """Refuse sizes that the rig was not made for, or that differ without a rig.
+def _shown(rig: Rig, config: PipelineConfig, visible_wh: SizeWH, infrared_wh: SizeWH) -> Field | None:
+    """The part of the visible image to show.
 
     Raises:
-        UsageError: with the sizes, got and expected.
+        UsageError: the rig does not know the distance, or both cameras have nothing in common.
     """
-    got = {"visible": visible.size_wh, "infrared": infrared.size_wh}
-    if rig.visible_size_wh is None or rig.infrared_size_wh is None:
-        if visible.size_wh != infrared.size_wh:
-            raise UsageError(
-                f"rig: visible is {_size(visible.size_wh)} and infrared is {_size(infrared.size_wh)}; "
-                "streams of different size need a rig file (`rig: my-rig.yaml`), "
-                "`identity` is for registered streams"
-            )
-        return
-    for name, expected in (("visible", rig.visible_size_wh), ("infrared", rig.infrared_size_wh)):
-        if got[name] != expected:
-            raise UsageError(
-                f"rig: made for {name} pictures of {_size(expected)}, but the source gives "
-                f"{_size(got[name])}; use a rig made for these cameras, or `rig: identity` "
-                "if the streams are already registered"
-            )
+    wanted = config.registration
+    check_distance(rig, wanted)
+    if rig.is_identity or not wanted.crop:
+        return None
+    registration = registration_of(rig, wanted, visible_size_wh=visible_wh, infrared_size_wh=infrared_wh)
+    return field_to_crop(registration)
 
 
 def _aligned(nbytes: int) -> int:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from streamfuse.config.fields import split_host_port
 from streamfuse.config.outputs import JsonlSink, MqttSink, PublishSink, Record, WebhookSink, ZeromqSink
 from streamfuse.config.pipeline import PipelineConfig
+from streamfuse.config.rig import load_rig
 from streamfuse.engine.fusion import FusionEngine
 from streamfuse.errors import OutputError, StreamfuseError
 from streamfuse.frames import StreamName
@@ -22,6 +23,7 @@ from streamfuse.io.publish.publishers import check_publisher, open_publisher
 from streamfuse.io.transport.segment import preflight
 from streamfuse.io.video.encoders import pick_encoder
 from streamfuse.runtime.plan import Plan, make_plan, summary_of
+from streamfuse.runtime.rigging import describe_rig
 from streamfuse.runtime.stages.looking import open_looking
 
 __all__ = ["Finding", "check_pipeline"]
@@ -68,7 +70,7 @@ def _checks(config: PipelineConfig, plan: Plan | None) -> Iterator[tuple[str, Ca
         for stream in StreamName:
             yield stream, partial(_describe, plan, stream)
         yield "shared memory", lambda: _shared_memory(plan)
-    yield "rig", lambda: str(config.rig)
+    yield "rig", lambda: describe_rig(config.rig, load_rig(config.rig), config.registration)
     yield "engine", lambda: _engine(config)
     if config.tasks is not None:
         yield "tasks", lambda: _tasks(config)

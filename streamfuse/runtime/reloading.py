@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.config.reload import Reload, plan_reload
+from streamfuse.config.rig import load_rig
 from streamfuse.errors import ConfigError, UsageError
 from streamfuse.runtime.message import Level, Message
 from streamfuse.runtime.plan import Plan
+from streamfuse.runtime.rigging import check_distance
 from streamfuse.runtime.stages.looking import check_rules
 from streamfuse.runtime.supervisor import Supervisor
 
@@ -44,6 +46,7 @@ class Reloader:
         try:
             change = plan_reload(self._plan.config, self._read())
             check_rules(change.config, self._finds())
+            check_distance(load_rig(change.config.rig), change.config.registration)
         except (ConfigError, UsageError) as error:
             self._say(f"nothing was reloaded, the pipeline file is wrong: {error}", level="error")
             return

@@ -66,6 +66,12 @@ class Report:
         return dict(found[-1]) if found else {}
 
     @property
+    def registration(self) -> Mapping[str, Any]:
+        """What the engine last said about how the images fit; empty when it does not look."""
+        found = [stats["registration"] for stats in self._all() if "registration" in stats]
+        return dict(found[-1]) if found else {}
+
+    @property
     def device_memory_bytes(self) -> int | None:
         """What the engine last said it has taken of its device's memory; None when it says nothing."""
         found = [stats["device_memory_bytes"] for stats in self._all() if "device_memory_bytes" in stats]

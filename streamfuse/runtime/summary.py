@@ -62,6 +62,10 @@ class Summary:
     """How many have begun."""
     offset: Mapping[str, float | None] = field(default_factory=dict)
     """Between the streams, as the images show it: ``estimate_ms``, ``confidence``, ``applied_ms``."""
+    registration: Mapping[str, Any] = field(default_factory=dict)
+    """How the registered images fit: ``score``, ``shift_px``, ``corrected_px``, ``bumped``, ``apart_px``
+    (what is left of a bump; None: nothing to mind), ``looks``,
+    ``evidence`` (looks that said something) and ``look_ms`` (what one takes); empty where nobody looks."""
     paired: int = 0
     """Pairs made, whether they were fused, will be, or had to make room for newer ones."""
     device_memory_bytes: int | None = None
@@ -91,6 +95,7 @@ class Summary:
             sinks={name: _sink(name, counters[name], engine) for name in c.SINKS if name in counters},
             cameras=_cameras(counters, report),
             offset=report.offset,
+            registration=report.registration,
             paired=engine[c.PAIRED],
             device_memory_bytes=report.device_memory_bytes,
             recordings=tuple(report.recordings),
@@ -133,6 +138,7 @@ class Summary:
             },
             "cameras": {stream.value: camera.as_dict() for stream, camera in self.cameras.items()},
             "offset": dict(self.offset),
+            "registration": dict(self.registration),
             "detections": self.detections,
             "left_out": self.left_out,
             "counts": {count.rule: _numbers(count) for count in self.counts},

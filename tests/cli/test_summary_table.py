@@ -39,6 +39,15 @@ def test_what_rules_have_counted_stands_in_the_table() -> None:
     assert "1 inside, 5 entered, 4 left" in text.split("yard")[1].splitlines()[0]
 
 
+def test_how_the_pictures_fit_is_told() -> None:
+    """In pixels and a word; or that nobody could see it."""
+    told = {"shift_px": [12.0, -0.5], "corrected_px": [8.0, 0.0], "bumped": True, "looks": 9, "evidence": 7}
+    assert "the rig is +12.0, -0.5 px off: bumped; +8.0, +0.0 px were corrected" in shown(registration=told)
+    unknown = {**told, "shift_px": None, "evidence": 2}
+    assert "unknown: 2 of 9 looks said anything" in shown(registration=unknown)
+    assert "registration" not in shown()
+
+
 def test_objects_that_were_left_out_are_not_kept_secret() -> None:
     """Only where there were any."""
     assert "62 objects beyond the `most` of a task" in shown(left_out=62)

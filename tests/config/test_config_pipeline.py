@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,21 @@ def test_each_mistake_has_its_line(override: str, problem: str) -> None:
             "--set events: events.1.name: the same as events.0; expected another",
         ),
         (
+            ["rig=identity", "registration={distance_m: 8}"],
+            (
+                "--set registration: registration.distance_m: `rig: identity` leaves nothing to choose; "
+                "expected a rig file"
+            ),
+        ),
+        (
+            ["rig=identity", "registration.correct=true"],
+            "--set registration.correct: `rig: identity` leaves nothing to choose; expected a rig file",
+        ),
+        (
+            ["events=[{name: registration}]"],
+            "--set events: events.0.name: what `registration.watch` calls its events; expected another",
+        ),
+        (
             ["metrics.prometheus=127.0.0.1:8090"],
             "--set metrics.prometheus: the same address as viewer.web; expected another port",
         ),
@@ -277,6 +293,14 @@ def test_each_mistake_has_its_line(override: str, problem: str) -> None:
 def test_impossible_combinations_are_refused(overrides: list[str], problem: str) -> None:
     """Values that are right alone and impossible together are one mistake with one place."""
     assert _problems(FULL, *overrides) == [problem]
+
+
+@pytest.mark.parametrize(("text", "plane_m"), [("8", 8.0), ("inf", math.inf), ("null", None)])
+def test_the_plane_survives_the_way_to_the_workers(text: str, plane_m: float | None) -> None:
+    """JSON knows no infinity, and the workers get their configuration as JSON."""
+    config = _load(FULL, f"registration={{distance_m: {text}}}")
+    there = PipelineConfig.model_validate_json(config.model_dump_json())
+    assert there.registration.plane_m == plane_m
 
 
 def test_ports_chosen_by_the_system_do_not_collide() -> None:

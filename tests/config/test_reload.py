@@ -17,6 +17,7 @@ def config(**changes: Any) -> PipelineConfig:
     """A pipeline with everything on; ``changes`` replace top-level blocks."""
     plain: dict[str, Any] = {
         "name": "gate",
+        "rig": "/r.yaml",
         "sources": {"visible": {"uri": "synthetic://street"}, "infrared": {"uri": "synthetic://street"}},
         "tasks": {"detect": {"weights": "/w/yolo.pt", "confidence": 0.25}},
         "record": {"dir": "/r", "retention": {"max_days": 7.0}},
@@ -53,6 +54,7 @@ def test_no_change_is_nothing_to_do() -> None:
         ),
         ({"events": [{"name": "person", "min_time_s": 2.0}]}, "events", {"engine", "recorder"}),
         ({"events": []}, "events", {"engine", "recorder"}),
+        ({"registration": {"distance_m": 12.0}}, "registration.distance_m", {"engine"}),
         ({"record": {"dir": "/r", "retention": {"max_days": 1.0}}}, "record.retention", {"recorder"}),
         ({"record": {"dir": "/r"}}, "record.retention", {"recorder"}),
         (
@@ -92,6 +94,7 @@ def test_what_replaces_a_worker(changes: dict[str, Any], key: str, role: str) ->
         ({"mode": "every_frame"}, "mode"),
         ({"rig": "/rig.yaml"}, "rig"),
         ({"sync": {"max_wait_ms": 5.0}}, "sync.max_wait_ms"),
+        ({"registration": {"watch": False}}, "registration.watch"),
         ({"fusion": {"batch": 1}}, "fusion.batch"),
         ({"tasks": {"detect": {"weights": "/w/other.pt"}}}, "tasks.detect.weights"),
         (
@@ -114,6 +117,15 @@ def test_what_waits_for_a_new_start(changes: dict[str, Any], key: str) -> None:
     assert refusal.key == key
     assert str(refusal).startswith(f"{key} stays as it was: ")
     assert str(refusal).endswith("; start again to change it")
+
+
+def test_the_plane_of_cropped_pictures_waits_for_a_new_start() -> None:
+    """Another plane gives pictures of another size, for which there is no memory."""
+    before, after = (
+        config(rig="/rig.yaml", registration={"crop": True, "distance_m": metres}) for metres in (5.0, 9.0)
+    )
+    (refusal,) = plan_reload(before, after).refused
+    assert "the shared memory is laid out" in str(refusal)
 
 
 def test_what_can_change_does_even_beside_what_cannot() -> None:

@@ -66,6 +66,7 @@ temperatures = st.lists(st.floats(-273, 2000), min_size=3, max_size=3).map(
 detections = st.builds(
     Detection,
     box_xyxy=boxes,
+    box_visible_xyxy=st.none() | boxes,
     box_infrared_xyxy=st.none() | boxes,
     is_predicted=st.booleans(),
     class_id=st.integers(0, 999),
@@ -97,6 +98,7 @@ def test_a_matched_frame_gives_every_key() -> None:
                 "class_id": 2,
                 "confidence": 0.8765,
                 "box": [1.23, 2.0, 3.46, 4.0],
+                "box_visible": [1.23, 2.0, 3.46, 4.0],
                 "box_infrared": None,
                 "track_id": None,
                 "predicted": False,

@@ -55,6 +55,9 @@ SNAPSHOT = MetricsSnapshot(
     device_memory_bytes={"cuda:0": 1 << 30},
     disk_free_bytes=123_000,
     offset_s={"estimate": -0.04, "applied": 0.0},
+    registration_score=0.75,
+    registration_shift_px={"shift_x": -11.5, "corrected_x": -4.0},
+    is_bumped=True,
     cameras={
         StreamName.INFRARED: CameraHealth(
             state=CameraState.FROZEN,
@@ -108,6 +111,9 @@ def test_a_scrape_tells_the_snapshot() -> None:
     assert sample(got, "streamfuse_events_total") == 2
     assert sample(got, "streamfuse_fps") == 29.5
     assert sample(got, "streamfuse_offset_seconds", what="estimate") == -0.04
+    assert sample(got, "streamfuse_registration_score") == 0.75
+    assert sample(got, "streamfuse_registration_pixels", what="shift_x") == -11.5
+    assert sample(got, "streamfuse_registration_bumped") == 1
     assert sample(got, "streamfuse_worker_restarts_total", worker="visible") == 2
     assert sample(got, "streamfuse_worker_up", worker="visible") == 1
     assert sample(got, "streamfuse_worker_up", worker="engine") == 0

@@ -38,6 +38,34 @@ def pair(visible: Image | None, infrared: Image | None) -> FramePair:
     )
 
 
+def test_nothing_is_found_where_nobody_looks(tmp_path: Path, yolo: Path) -> None:
+    """Beside the infrared image: found while the visible camera sees it, black and empty while it is away."""
+    (tmp_path / "rig.yaml").write_text(
+        "visible: {size_wh: [160, 160]}\ninfrared: {size_wh: [160, 160]}\n"
+        "planes: [{distance_m: inf, H_visible_from_infrared: [[1, 0, 80], [0, 1, 0], [0, 0, 1]]}]\n"
+    )
+    path = tmp_path / "p.yaml"
+    street = "synthetic://street?size=160x160"
+    path.write_text(
+        f'rig: rig.yaml\nsources: {{visible: {{uri: "{street}"}}, infrared: {{uri: "{street}"}}}}\n'
+        f"fusion: {{mode: stream}}\ntasks: {{detect: {{weights: {yolo}, confidence: 0.0}}}}\n"
+    )
+    plan = make_plan(load_pipeline(path), run_dir=tmp_path)
+    noise = np.random.default_rng(2)
+    luma, *chroma = (noise.integers(16, 236, shape, np.uint8) for shape in plan.visible.spec.plane_shapes)
+    visible = Image(plan.visible.spec, (luma, *chroma))
+    infrared = Image.from_gray(noise.integers(0, 256, (160, 160), np.uint8))
+    with closing(Compute(plan, SystemClock())) as compute:
+        both, warm = compute.run([pair(visible, infrared), pair(None, infrared)]).done
+    assert both.looked is not None
+    assert warm.looked is not None
+    assert any(found.box_infrared_xyxy is None for found in both.looked.detections)
+    assert len(warm.looked.detections) > 0
+    assert all(found.box_infrared_xyxy is not None for found in warm.looked.detections)
+    assert (warm.image.planes[0][:, :80] == 16).all()
+    assert both.image.planes[0][:, :80].std() > 10  # the visible luma stands in: no black border
+
+
 def test_every_image_of_a_pair_goes_on_to_who_keeps_it(tmp_path: Path) -> None:
     """What there is travels beside the fused image, also when one camera is away."""
     path = tmp_path / "p.yaml"

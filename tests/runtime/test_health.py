@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from streamfuse.clock import NS_PER_S
@@ -61,6 +63,17 @@ def test_a_run_that_starts_says_for_whom_it_waits() -> None:
     """Not ready, but nothing that a new start would mend."""
     health = see(HealthWatch(), 0, summary(), begun=False, engine=WorkerPhase.STARTING)
     assert health == Health(not_ready=("starting: engine",))
+
+
+def test_a_bumped_bracket_is_a_reason_until_it_is_corrected() -> None:
+    """The pictures do not fit: not ready, yet healthy, as a new start mends no bracket."""
+    watch = HealthWatch()
+    bumped = {"bumped": True, "shift_px": [12.0, 0.0]}
+    for apart_px, reasons in ((12.4, ("registration: the images are 12 px apart",)), (None, ())):
+        told = replace(summary(), registration={**bumped, "apart_px": apart_px})
+        health = see(watch, 1.0, told)
+        assert health.not_ready == reasons
+        assert health.healthy
 
 
 def test_a_run_that_ends_is_not_ready() -> None:

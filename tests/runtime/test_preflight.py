@@ -26,6 +26,22 @@ def test_a_sound_pipeline_passes_and_nothing_is_made(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
 
 
+def test_the_rig_is_told_with_what_it_lacks(tmp_path: Path) -> None:
+    """Where it registers, how much both cameras see, and the commands that would make it better."""
+    assert "registered already" in findings(tmp_path)["rig"].text
+    (tmp_path / "rig.yaml").write_text(
+        "visible: {size_wh: [64, 64]}\ninfrared: {size_wh: [64, 64]}\n"
+        "planes: [{distance_m: 12, H_visible_from_infrared: [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]]}]\n"
+    )
+    rig = findings(tmp_path, "rig: rig.yaml\n")["rig"]
+    assert rig.ok
+    for words in ("registered at 12 m", "infrared sees 97%", "lacks", "calibrate stereo", "calibrate align"):
+        assert words in rig.text
+    elsewhere = findings(tmp_path, "rig: rig.yaml\nregistration: {distance_m: 3}\n")
+    assert not elsewhere["rig"].ok
+    assert "the rig knows one plane only, at 12 m" in elsewhere["rig"].text
+
+
 def test_a_port_that_is_taken_is_found(tmp_path: Path) -> None:
     """A run would fail there with exit code 3, and check says so beforehand."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamfuse.clock import NS_PER_MS, Clock
-from streamfuse.config.rig import load_rig
+from streamfuse.core.bracket import Bump
 from streamfuse.core.convert import image_to_rgb
 from streamfuse.engine.fusion import FusionEngine, Mode
 from streamfuse.engine.video import VideoFusion
 from streamfuse.frames import ColorRange, FramePair, Image, ImageSpec, Layer, PixelFormat
 from streamfuse.geometry.gray import gray8
-from streamfuse.geometry.infrared_boxes import with_infrared_boxes
-from streamfuse.geometry.warp import Registration
 from streamfuse.runtime.plan import Plan
 from streamfuse.runtime.stages.infrared import Infrared
 from streamfuse.runtime.stages.looking import open_looking
+from streamfuse.runtime.stages.registering import Registered, Registering
+from streamfuse.runtime.stages.resemblance import resemblance
 
 if TYPE_CHECKING:  # with YOLO's libraries: only for pipelines that look for something
     from streamfuse.engine.tasks.runner import Looked
@@ -44,6 +44,8 @@ class Computed:
     """What was found in it; None where nothing is looked for."""
     layers: Mapping[Layer, Image]
     """What was fused, as far as a sink asks for it."""
+    bump: Bump | None
+    """Of the bracket, as known with this pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,11 +71,7 @@ class Compute:
             fusion.model, weights=fusion.weights, backend=fusion.backend, precision=fusion.precision
         )
         self._video = VideoFusion(self.engine, Mode(fusion.mode))
-        self._registration = Registration(
-            load_rig(plan.config.rig).H_visible_from_infrared,
-            visible_size_wh=plan.visible.spec.size_wh,
-            infrared_size_wh=plan.infrared.spec.size_wh,
-        )
+        self.registering = Registering(plan, clock, estimate=resemblance)
         self.looking = open_looking(plan.config, last_track_id=last_track_id)
         self._infrared = Infrared(plan.config.sources.infrared)
         self._blank = _blank(plan.visible.spec)
@@ -81,9 +79,9 @@ class Compute:
         self._wanted = tuple(plan.layers)
         self.batch = min(fusion.batch, self.engine.useful_batch or fusion.batch)
         """Pairs to take at once: more than the device gains by would only come out later."""
-        self._video.warm_up(plan.visible.spec, batch=self.batch)
+        self._video.warm_up(plan.fused_spec, batch=self.batch)
         if self.looking is not None:
-            self.looking.warm_up(plan.visible.spec.size_wh)
+            self.looking.warm_up(plan.fused_spec.size_wh)
             image_to_rgb(self._blank)  # its kernel loads numba, half a second
 
     def close(self) -> None:
@@ -95,51 +93,52 @@ class Compute:
     def run(self, pairs: Sequence[FramePair]) -> ComputedBatch:
         """Process one batch, in order."""
         took = _StopWatch(self._clock)
+        self.registering.turn()
         registered = [self._registered(pair) for pair in pairs]
-        sources = [self._source(pair, infrared) for pair, infrared in zip(pairs, registered, strict=True)]
         took.lap("register")
+        sources = [self._source(each) for each in registered]
         images = self._video.fuse(sources, [pair.base.capture_ns for pair in pairs])
         took.lap("fuse")
         found: Sequence[Looked | None] = [None for _ in images]
         if self.looking is not None:
             looks = self.looking.find(images, pairs, on_device=self._video.rgb_on_device)
-            found = [self._located(looked, pair) for looked, pair in zip(looks, pairs, strict=True)]
+            found = [self._located(*each) for each in zip(looks, pairs, registered, strict=True)]
             took.lap("tasks")
         done = [
-            Computed(pair=pair, image=image, looked=looked, layers=self._layers(pair, infrared))
-            for pair, infrared, image, looked in zip(pairs, registered, images, found, strict=True)
+            Computed(pair=pair, image=image, looked=looked, layers=self._layers(pair, by), bump=by.bump)
+            for pair, by, image, looked in zip(pairs, registered, images, found, strict=True)
         ]
         return ComputedBatch(done=done, took_ms=took.laps_ms)
 
-    def _located(self, looked: Looked, pair: FramePair) -> Looked:
-        """The objects with where they are in the infrared camera's own image, and how hot."""
-        detections = with_infrared_boxes(looked.detections, self._registration)
-        detections = self._infrared.measured(detections, pair.infrared, self._registration)
+    def _registered(self, pair: FramePair) -> Registered:
+        visible = None if pair.visible is None else pair.visible.image
+        infrared = None if pair.infrared is None else self._infrared.gray(pair.infrared)
+        return self.registering.register(visible, infrared, pair=pair, blank=self._blank)
+
+    def _source(self, registered: Registered) -> tuple[Image, Image | None]:
+        """What the network gets; one image alone is passed as it is."""
+        if registered.visible is not None:
+            return registered.visible, registered.infrared
+        assert registered.infrared is not None  # held by FramePair
+        return _painted(self.registering.cut(self._blank), registered.infrared), None
+
+    def _located(self, looked: Looked, pair: FramePair, registered: Registered) -> Looked:
+        """The objects with where they are in the cameras' own images, and how hot."""
+        detections = registered.located(looked.detections)
+        if pair.visible is None:  # what the other camera does not see is black: nothing is there
+            detections = tuple(found for found in detections if found.box_infrared_xyxy is not None)
+        detections = self._infrared.measured(detections, pair.infrared, registered.sample)
         return replace(looked, detections=detections)
 
-    def _layers(self, pair: FramePair, registered: Image | None) -> dict[Layer, Image]:
+    def _layers(self, pair: FramePair, registered: Registered) -> dict[Layer, Image]:
         images = {}
-        if registered is not None:
-            images[Layer.INFRARED] = Image.from_gray(gray8(registered))
-        if pair.visible is not None:
-            images[Layer.VISIBLE] = pair.visible.image
+        if registered.infrared is not None:
+            images[Layer.INFRARED] = Image.from_gray(gray8(registered.infrared))
+        if registered.visible is not None:
+            images[Layer.VISIBLE] = registered.visible
         if pair.infrared is not None:
             images[Layer.RAW_INFRARED] = pair.infrared.image
         return {layer: images[layer] for layer in self._wanted if layer in images}
-
-    def _registered(self, pair: FramePair) -> Image | None:
-        """The pair's infrared image as the visible camera sees it."""
-        if pair.infrared is None:
-            return None
-        visible = self._blank if pair.visible is None else pair.visible.image
-        return self._registration.apply(self._infrared.gray(pair.infrared), visible)
-
-    def _source(self, pair: FramePair, registered: Image | None) -> tuple[Image, Image | None]:
-        """What the network gets; one image alone is passed as it is."""
-        if pair.visible is not None:
-            return pair.visible.image, registered
-        assert registered is not None  # held by FramePair
-        return _painted(self._blank, registered), None
 
 
 class _StopWatch:

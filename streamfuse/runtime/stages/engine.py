@@ -11,16 +11,19 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any, Final
 
 from streamfuse.clock import NS_PER_MS, NS_PER_S, UtcFollower
 from streamfuse.config.rig import load_rig
+from streamfuse.core.bracket import Bump
+from streamfuse.core.bump_events import BumpEvents
 from streamfuse.core.flow import Delivery, Outbox
 from streamfuse.core.pair_record import count_record, pair_record
 from streamfuse.core.pairing import OnMissing, PairingMode, PairingPolicy
 from streamfuse.core.wire import Channel, EndOfStream, EndReason
 from streamfuse.engine.pinned import pinned_memory
-from streamfuse.frames import DropCause, EventPhase, Frame, FusedFrame, StreamName
+from streamfuse.frames import DropCause, Event, EventPhase, Frame, FusedFrame, StreamName
 from streamfuse.io.transport.bus import Pollable, Waker, wait
 from streamfuse.io.transport.inlet import Arrival, Inlet
 from streamfuse.io.transport.outlet import Outlet
@@ -29,6 +32,7 @@ from streamfuse.io.transport.staging import Allocate, Staging, plain_memory
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.context import Context
 from streamfuse.runtime.plan import STREAM_WINDOW, Plan
+from streamfuse.runtime.rigging import MENDED, bumped, correction_ends
 from streamfuse.runtime.stages.alignment import Alignment
 from streamfuse.runtime.stages.compute import Compute, Computed, ComputedBatch, ComputeThread
 from streamfuse.runtime.stages.desk import Desk
@@ -153,6 +157,8 @@ class _Engine:
         self._rules = Rules(
             context.plan.config, utc=self._utc, looking=compute.looking, before=self._tally.read()
         )
+        self._registering = compute.registering
+        self._bumps = BumpEvents(self._utc)
         self._layers = context.plan.layers
         self._found: dict[str, Any] = {}
         """What the tasks say of the newest frame, as fields of ``stats``."""
@@ -181,6 +187,7 @@ class _Engine:
             self._utc.follow(self._clock.now_ns())
             if (config := self._context.fresh_config()) is not None:
                 self._rules.reload(config)
+                self._registering.reload(config.registration)
             if self._meter.is_due(self._clock.now_ns()):
                 self._tell()
 
@@ -197,6 +204,8 @@ class _Engine:
             self._desk.drop(done.pair)
         self._desk.give_up(self._clock.now_ns())
         self._tell()
+        if (applied := self._registering.applied) is not None:
+            self._warn(correction_ends(applied))
         reason = EndReason.STOPPED if self._context.link.stop else EndReason.FINISHED
         while not self._outlet.finish_step(reason, timeout_ms=_IDLE_MS):
             self._context.beat()
@@ -240,7 +249,12 @@ class _Engine:
         memory = self._fusion.memory_bytes
         device = {} if memory is None else {"device_memory_bytes": memory}
         self._context.link.send(
-            "stats", **self._meter.stats(), **self._alignment.stats(), **self._found, **device
+            "stats",
+            **self._meter.stats(),
+            **self._alignment.stats(),
+            **self._registering.stats,
+            **self._found,
+            **device,
         )
 
     def _warn(self, text: str) -> None:
@@ -308,6 +322,7 @@ class _Engine:
             infrared_seq=pair.infrared.seq if pair.infrared else None,
         )
         fused = self._rules.see(fused, done.looked)
+        fused = replace(fused, events=(*fused.events, *self._bumped(done.bump, fused.pair_id)))
         # Counted before it is handed on: a crash in between loses a picture, never the balance.
         self._desk.emitted(pair)
         self._count(fused, left_out=0 if done.looked is None else done.looked.left_out)
@@ -321,6 +336,16 @@ class _Engine:
             beside={self._layers[layer][0]: image for layer, image in done.layers.items()},
         )
         self._meter.emitted(pair, now_ns)
+
+    def _bumped(self, bump: Bump | None, pair_id: int) -> tuple[Event, ...]:
+        """The event of a bumped bracket, told to people when it begins and when it ends."""
+        events = self._bumps.see(bump, pair_id=pair_id)
+        for event in events:
+            if event.phase is EventPhase.BEGUN and bump is not None:
+                self._warn(bumped(bump.misfit))
+            elif event.phase is EventPhase.ENDED:
+                self._context.link.send("log", text=MENDED)
+        return events
 
     def _count(self, fused: FusedFrame, *, left_out: int) -> None:
         board = self._board

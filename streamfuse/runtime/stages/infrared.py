@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -16,12 +16,12 @@ from streamfuse.core.thermal.palette import NAMES, PaletteInverse, named_palette
 from streamfuse.core.thermal.radiometry import Radiometry
 from streamfuse.errors import UsageError
 from streamfuse.frames import Detection, Frame, Image, PixelFormat
-from streamfuse.geometry.warp import Registration
 from streamfuse.io.images import read_image
 
 __all__ = ["Infrared"]
 
 Counts = npt.NDArray[np.uint16]
+Sample = Callable[[Counts], tuple[Counts, npt.NDArray[np.bool_] | None]]
 
 
 class Infrared:
@@ -50,12 +50,18 @@ class Infrared:
         return image
 
     def measured(
-        self, detections: Sequence[Detection], frame: Frame | None, registration: Registration
+        self, detections: Sequence[Detection], frame: Frame | None, sample: Sample
     ) -> tuple[Detection, ...]:
-        """The detections with their temperatures, where the camera is radiometric and gave a frame."""
+        """The detections with their temperatures, where the camera is radiometric and gave a frame.
+
+        Args:
+            detections: in pixels of the fused image.
+            frame: of the infrared camera.
+            sample: puts its counts on the grid of the fused image, and tells where it looks.
+        """
         if self._radiometry is None or frame is None or not detections:
             return tuple(detections)
-        counts, seen = registration.sample(_counts(frame.image))
+        counts, seen = sample(_counts(frame.image))
         return tuple(
             replace(found, temperature_c=self._radiometry.measure(found, counts, seen=seen))
             for found in detections
