@@ -21,6 +21,7 @@ from streamfuse.cli import (
     view,
     weights,
 )
+from streamfuse.cli.calibrate import group as calibrate
 from streamfuse.cli.evaluate import group as evaluate
 
 __all__ = ["app"]
@@ -63,6 +64,7 @@ app.command("fuse")(fuse.fuse)
 app.command("sources")(sources.sources)
 app.command("capture")(capture.capture)
 app.command("keys")(keys.keys)
+app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
