@@ -21,8 +21,10 @@ from streamfuse.config.rig_parts import (
     DenseConfig,
     Intrinsics,
     MadeBy,
+    PictureNote,
     PlaneConfig,
     PoseConfig,
+    ResidualMap,
     SizeWH,
 )
 from streamfuse.config.rig_sizes import check_sizes
@@ -35,8 +37,10 @@ __all__ = [
     "DenseConfig",
     "Intrinsics",
     "MadeBy",
+    "PictureNote",
     "PlaneConfig",
     "PoseConfig",
+    "ResidualMap",
     "Rig",
     "RigConfig",
     "check_sizes",

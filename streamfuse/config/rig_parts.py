@@ -16,8 +16,10 @@ __all__ = [
     "Intrinsics",
     "MadeBy",
     "Matrix3",
+    "PictureNote",
     "PlaneConfig",
     "PoseConfig",
+    "ResidualMap",
     "SizeWH",
 ]
 
@@ -85,6 +87,43 @@ def _distance(value: Any) -> Any:
     return math.inf if value == "inf" else value
 
 
+class PictureNote(Block):
+    """How a picture of a board, or a pair of pictures, fits to what was found from all of them."""
+
+    name: str
+    corners: Annotated[int, Field(ge=0)] | None = None
+    """That were found."""
+    rms_px: Annotated[float, Field(ge=0)] | None = None
+    """Root of the mean squared distance of the corners that were used; of all, if the picture was not."""
+    worst_px: Annotated[float, Field(ge=0)] | None = None
+    """The largest of these distances."""
+    visible_rms_px: Annotated[float, Field(ge=0)] | None = None
+    """Of a pair, as ``rms_px``, with the board placed by both pictures together."""
+    infrared_rms_px: Annotated[float, Field(ge=0)] | None = None
+    held_out_px: Annotated[float, Field(ge=0)] | None = None
+    """Of a pair, the RMS in visible pixels when the other pairs alone say where its corners are."""
+
+
+class ResidualMap(Block):
+    """Where in the picture corners are off, and to where: means over the cells of a grid.
+
+    Rows of cells from the top, of equal size, that cover the whole picture.
+    """
+
+    corners: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]
+    """How many were used in a cell; the other grids are 0 where it is none."""
+    dx_px: Annotated[Grid, BeforeValidator(_grid)]
+    """Mean of found minus expected, along x."""
+    dy_px: Annotated[Grid, BeforeValidator(_grid)]
+
+    @model_validator(mode="after")
+    def _equal_grids(self) -> ResidualMap:
+        shapes = {tuple(map(len, grid)) for grid in (self.corners, self.dx_px, self.dy_px)}
+        if len(shapes) > 1:
+            raise expected("corners, dx_px and dy_px with equally many rows and columns")
+        return self
+
+
 class MadeBy(Block):
     """How something was found. All keys are optional, and others may stand beside them as free notes."""
 
@@ -108,6 +147,11 @@ class MadeBy(Block):
     """What is left between what was measured and what is said here, such as ``rms_px``."""
     uncertainty: dict[str, float] = Field(default_factory=dict)
     """Standard deviations by parameter, in the unit of the parameter."""
+    coverage: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Part of the picture in which corners were used."""
+    pictures: tuple[PictureNote, ...] = ()
+    """Of all in which a board was found, a row each."""
+    residual_map: ResidualMap | None = None
 
 
 class Intrinsics(Block):

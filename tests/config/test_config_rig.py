@@ -192,6 +192,20 @@ def test_a_correction_of_too_many_nodes() -> None:
         DenseConfig(step_px=2, dx_px=(row,) * 100, dy_px=(row,) * 100)
 
 
+def test_a_note_of_the_measurement_is_checked(folder: Path) -> None:
+    """Rows of pictures and the residual map have fixed keys and one shape; other notes stay free."""
+    note = "pictures: [{name: a.png, corners: 54, rms_px: 0.2}], residual_map: {corners: [[1, 0]], dx_px: "
+    text = f"made_by: {{free: words, {note}[[0.1, 0]], dy_px: [[0.2, 0]]}}}}\n"
+    (folder / "rig.yaml").write_text(text)
+    found = load_rig_config("rig.yaml").made_by
+    assert found is not None
+    assert found.pictures[0].corners == 54
+    for old, new in (("[[0.2, 0]]", "[[0.2]]"), ("corners: 54", "corners: -1"), ("rms_px:", "rsm_px:")):
+        (folder / "rig.yaml").write_text(text.replace(old, new))
+        with pytest.raises(ConfigError, match=r"rig\.yaml:1:"):
+            load_rig_config("rig.yaml")
+
+
 def test_lenses_and_pose_are_enough(folder: Path) -> None:
     """A file without planes runs when the whole model is known; there is then no matrix in it."""
     text = SIZES.replace("]}", f"], intrinsics: {LENS}}}")

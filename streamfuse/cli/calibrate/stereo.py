@@ -40,7 +40,8 @@ def stereo(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
 
     Hold the board still where both cameras see all of it, ten times or more, near and tilted to all sides.
     Lenses that the rig file does not have are found from the same pictures. Pairs that contradict the others
-    are left out, with the reason; what the pictures do not determine is refused (exit code 4).
+    are left out, with the reason; what the pictures do not determine is refused (exit code 4). Each pair is
+    also held out and predicted from the others: this tells what the rig is worth, the RMS does not.
 
     Example: streamfuse calibrate stereo --visible day/visible --infrared day/infrared
     --board chessboard:9x6:23.1mm --out rig.yaml
@@ -75,9 +76,8 @@ def _show(result: StereoResult) -> None:
         lens_table(f"{stream} {lens.camera.model} lens, {_size(lens.camera.size_wh)}", lens)
         for stream, lens in (("visible", found.visible), ("infrared", found.infrared))
     )
-    summary = (
-        f"RMS {found.rms_px:.3f} px over {len(found.used)} pairs, both cameras with one pose between them."
-    )
+    held = "" if found.held_out is None else f"; held-out pairs {found.held_out.median_px:.2f} px (median)"
+    summary = f"RMS {found.rms_px:.3f} px over {len(found.used)} pairs, with one pose between them{held}."
     planes = ", ".join("far away" if each == float("inf") else f"{each:g} m" for each in result.planes)
     end = (
         f"Written to {result.out}: lenses, pose, and planes for {planes}. Next: name it as `rig` in a "
@@ -91,18 +91,23 @@ def _pairs(result: StereoResult) -> Table:
 
     from streamfuse.cli.calibrate.showing import plain_table  # noqa: PLC0415
 
-    table = plain_table(f"pairs with {result.board.spec}", "pair", "visible px", "infrared px", "")
+    table = plain_table(
+        f"pairs with {result.board.spec}", "pair", "visible px", "infrared px", "held out px", ""
+    )
+    held = result.calibration.held_out
+    misses = {} if held is None else held.miss_px
     for pair in result.calibration.pairs:
         word = f"left out: {pair.left_out}" if pair.left_out else "used"
         table.add_row(
             Text(pair.name),
             f"{pair.visible_rms_px:.2f}",
             f"{pair.infrared_rms_px:.2f}",
+            f"{misses[pair.name]:.2f}" if pair.name in misses else "",
             Text(word, style="yellow" if pair.left_out else "green"),
         )
     for stream, names in result.empty.items():
         for name in names:
-            table.add_row(Text(name), "", "", Text(f"no board found in {stream}", style="yellow"))
+            table.add_row(Text(name), "", "", "", Text(f"no board found in {stream}", style="yellow"))
     return table
 
 

@@ -59,7 +59,16 @@ class ViewFit:
     @property
     def rms_px(self) -> float:
         """Of the corners that were used; of all, if the view was not."""
-        return rms(self.offs_px if self.left_out else self.offs_px[self.kept])
+        return rms(self._judged_px)
+
+    @property
+    def worst_px(self) -> float:
+        """The largest distance of the same corners."""
+        return float(np.linalg.norm(self._judged_px, axis=1).max())
+
+    @property
+    def _judged_px(self) -> Floats:
+        return self.offs_px if self.left_out else self.offs_px[self.kept]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

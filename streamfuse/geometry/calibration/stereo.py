@@ -13,6 +13,7 @@ from streamfuse.errors import CalibrationError
 from streamfuse.frames import StreamName
 from streamfuse.geometry.boards.board import BoardView, Ids
 from streamfuse.geometry.calibration.fit import Fit, fit_lens, place_views
+from streamfuse.geometry.calibration.held_out import HeldOut, hold_out
 from streamfuse.geometry.calibration.intrinsics import (
     WORST_RMS_PX,
     CameraCalibration,
@@ -73,6 +74,8 @@ class StereoCalibration:
     """Over the corners of both cameras in all pairs that were used, each in its own pixels."""
     pairs: tuple[PairFit, ...]
     """All pairs with the board in both pictures."""
+    held_out: HeldOut | None = None
+    """What it is worth on pairs that it has not seen; None with fewer than four."""
 
     @property
     def used(self) -> tuple[PairFit, ...]:
@@ -116,7 +119,8 @@ def calibrate_stereo(
         seen, (fits[0], infrared_fit), start=match.T_visible_from_infrared, pairs=list(good)
     )
     _check_count(len(joint.pairs), len(common))
-    return _judged(_summed_up(joint, seen, list(common), fits))
+    found = _judged(_summed_up(joint, seen, list(common), fits))
+    return replace(found, held_out=hold_out(seen, joint))
 
 
 def _turned(

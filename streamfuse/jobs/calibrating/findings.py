@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from streamfuse.config.rig import MadeBy
+from streamfuse.config.rig import MadeBy, PictureNote
 from streamfuse.geometry.boards.board import Board
-from streamfuse.geometry.calibration.intrinsics import CameraCalibration
+from streamfuse.geometry.calibration.intrinsics import CameraCalibration, ViewFit
 from streamfuse.jobs.calibrating.provenance import made_by
+from streamfuse.jobs.calibrating.residual_maps import map_of
 
-__all__ = ["advice", "camera_dict", "lens_note"]
+__all__ = ["NO_BOARD", "advice", "camera_dict", "lens_note"]
+
+NO_BOARD: Final = "no board was found"
 
 _FAIR_COVERAGE: Final = 0.6
 """Less of the picture covered, and the lens is a guess near its edges."""
@@ -18,16 +22,44 @@ _FAIR_TILT_DEG: Final = 30.0
 _FAIR_COUNT: Final = 8
 
 
-def lens_note(command: str, board: Board, found: CameraCalibration) -> MadeBy:
-    """Where a lens is from."""
-    return made_by(
+def lens_note(command: str, board: Board, found: CameraCalibration, *, empty: Iterable[str] = ()) -> MadeBy:
+    """Where a lens is from.
+
+    Args:
+        command: Such as ``calibrate intrinsics``.
+        board: That was looked for.
+        found: The calibration.
+        empty: Names of pictures in which no board was found.
+    """
+    note = made_by(
         command,
         board=board.spec,
         used=[view.name for view in found.used],
-        left_out={view.name: view.left_out for view in found.views if view.left_out},
+        left_out={view.name: view.left_out for view in found.views if view.left_out}
+        | dict.fromkeys(empty, NO_BOARD),
         residuals={"rms_px": found.rms_px},
         uncertainty=found.deviations,
     )
+    measured: dict[str, Any] = {
+        "coverage": round(found.coverage, 3),
+        "pictures": tuple(map(_picture_note, found.views)),
+        "residual_map": map_of(found, board),
+    }
+    return note.model_copy(update=measured)
+
+
+def _picture_note(view: ViewFit) -> PictureNote:
+    return PictureNote(
+        name=view.name,
+        corners=len(view.ids),
+        rms_px=_finite(view.rms_px),
+        worst_px=_finite(view.worst_px),
+    )
+
+
+def _finite(pixels: float) -> float | None:
+    """To three digits; None of a view that the lens cannot have seen."""
+    return round(pixels, 3) if math.isfinite(pixels) else None
 
 
 def camera_dict(found: CameraCalibration) -> dict[str, Any]:

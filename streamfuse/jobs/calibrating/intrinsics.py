@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def calibrate_intrinsics(job: Intrinsics, *, on_progress: Progress | None = None
         found = calibrate_camera(sought.views, model=job.model)
     except CalibrationError as error:
         raise CalibrationError(f"{job.camera}: {error}") from error
-    write_rig_config(job.out, _grown(rig, job, found))
+    write_rig_config(job.out, _grown(rig, job, found, sought.empty))
     return IntrinsicsResult(
         camera=job.camera,
         calibration=found,
@@ -135,10 +135,10 @@ def _pictures(job: Intrinsics) -> Iterator[tuple[str, Picture]]:
             yield (f"{Path(location).name}/{picture.name}" if in_folder else picture.name), picture
 
 
-def _grown(rig: RigConfig, job: Intrinsics, found: CameraCalibration) -> RigConfig:
+def _grown(rig: RigConfig, job: Intrinsics, found: CameraCalibration, empty: Sequence[str]) -> RigConfig:
     """The rig file with the lens in it."""
     stream, size_wh = str(job.camera), found.camera.size_wh
-    note = lens_note("calibrate intrinsics", job.board, found)
+    note = lens_note("calibrate intrinsics", job.board, found, empty=empty)
     return check_size(rig, job.camera, size_wh).grown(**{stream: camera_config(found.camera, made_by=note)})
 
 

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from streamfuse.config.rig import MadeBy, PlaneConfig, RigConfig
+from streamfuse.config.rig import RigConfig
 from streamfuse.errors import UsageError
 from streamfuse.frames import StreamName
 from streamfuse.geometry.boards.board import Board
 from streamfuse.geometry.calibration.stereo import StereoCalibration, calibrate_stereo
 from streamfuse.geometry.camera import Camera, LensModel
-from streamfuse.geometry.lenses import plane_homography
-from streamfuse.geometry.rig import camera_config, camera_of, pose_config
+from streamfuse.geometry.rig import camera_of
 from streamfuse.io.files import check_writable
 from streamfuse.io.rig_file import read_rig_config, write_rig_config
-from streamfuse.jobs.calibrating.findings import advice, camera_dict, lens_note
+from streamfuse.jobs.calibrating.findings import camera_dict
 from streamfuse.jobs.calibrating.pictures import is_camera, read_pairs
-from streamfuse.jobs.calibrating.provenance import made_by
 from streamfuse.jobs.calibrating.seeking import Progress, Sought, check_found, watch
+from streamfuse.jobs.calibrating.stereo_findings import held_out_dict, notes_on, with_cameras, with_planes
 from streamfuse.jobs.calibrating.suspicion import check_lenses, check_looks
 
 __all__ = ["Stereo", "StereoResult", "calibrate_pair", "parse_distances"]
-
-_COMMAND: Final = "calibrate stereo"
-_FAIR_COUNT: Final = 6
-_WIDE_TURN_DEG: Final = 30.0
-"""Cameras of a rig look the same way; more than this is worth a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +92,13 @@ class StereoResult:
                 "translation_m": found.translation_deviation_m,
             },
             "rms_px": found.rms_px,
+            "held_out": held_out_dict(found, self.planes),
             "pairs": [
                 {
                     "name": pair.name,
                     "visible_rms_px": pair.visible_rms_px,
                     "infrared_rms_px": pair.infrared_rms_px,
+                    "held_out_px": None if found.held_out is None else found.held_out.miss_px.get(pair.name),
                     "left_out": pair.left_out or None,
                 }
                 for pair in found.pairs
@@ -140,15 +135,17 @@ def calibrate_pair(job: Stereo, *, on_progress: Progress | None = None) -> Stere
     names = list(visible.views | infrared.views)
     pairs = {name: (visible.views.get(name), infrared.views.get(name)) for name in names}
     found = calibrate_stereo(pairs, visible=given[0], infrared=given[1], model=job.model)
-    write_rig_config(job.out, _grown(rig, job, found, given))
+    empty = {sought.stream: tuple(sought.empty) for sought in (visible, infrared)}
+    grown = with_cameras(rig, found, board=job.board, given=given, empty=empty)
+    write_rig_config(job.out, with_planes(grown, found, job.planes, board=job.board))
     return StereoResult(
         calibration=found,
         board=job.board,
         given=tuple(stream for stream, lens in zip(StreamName, given, strict=True) if lens is not None),
-        empty={sought.stream: tuple(sought.empty) for sought in (visible, infrared)},
+        empty=empty,
         planes=job.planes,
         out=job.out,
-        notes=tuple(_notes(found, given)),
+        notes=tuple(notes_on(found, given=given, planes=job.planes)),
     )
 
 
@@ -189,64 +186,3 @@ def _sought(job: Stereo, rig: RigConfig, on_progress: Progress | None) -> tuple[
 def _lens(rig: RigConfig, stream: StreamName) -> Camera | None:
     config = rig.visible if stream is StreamName.VISIBLE else rig.infrared
     return None if config is None else camera_of(config)
-
-
-def _grown(
-    rig: RigConfig, job: Stereo, found: StereoCalibration, given: tuple[Camera | None, Camera | None]
-) -> RigConfig:
-    """The rig file with the pose, the planes, and the lenses that it did not have."""
-    cameras = {
-        str(stream): camera_config(solved.camera, made_by=lens_note(_COMMAND, job.board, solved))
-        for stream, solved, lens in zip(StreamName, (found.visible, found.infrared), given, strict=True)
-        if lens is None
-    }
-    note = _pose_note(job, found)
-    pose = found.T_visible_from_infrared
-    grown = rig.grown(
-        **cameras, T_visible_from_infrared=pose_config(pose, made_by=note), residual_px=_visible_rms(found)
-    )
-    for distance_m in job.planes:
-        matrix = plane_homography(found.visible.camera, found.infrared.camera, pose, distance_m)
-        grown = grown.with_plane(
-            PlaneConfig(
-                distance_m=distance_m,
-                H_visible_from_infrared=matrix.tolist(),
-                made_by=made_by(_COMMAND, board=job.board.spec),
-            )
-        )
-    return grown
-
-
-def _pose_note(job: Stereo, found: StereoCalibration) -> MadeBy:
-    return made_by(
-        _COMMAND,
-        board=job.board.spec,
-        used=[pair.name for pair in found.used],
-        left_out={pair.name: pair.left_out for pair in found.pairs if pair.left_out},
-        residuals={"rms_px": found.rms_px, "visible_rms_px": _visible_rms(found)},
-        uncertainty={
-            "rotation_deg": found.rotation_deviation_deg,
-            "translation_m": found.translation_deviation_m,
-        },
-    )
-
-
-def _visible_rms(found: StereoCalibration) -> float:
-    used = found.used
-    return math.sqrt(sum(pair.visible_rms_px**2 for pair in used) / len(used))
-
-
-def _notes(found: StereoCalibration, given: Iterable[Camera | None]) -> Iterator[str]:
-    pose = found.T_visible_from_infrared
-    yield f"The cameras are {100 * pose.distance_m:.1f} cm apart by this; does a ruler agree?"
-    if pose.angle_deg > _WIDE_TURN_DEG:
-        yield (
-            f"They are turned against each other by {pose.angle_deg:.0f} degrees; if they look the same way, "
-            "the corners were taken for each other: use a board that does not look the same after half a "
-            "turn."
-        )
-    if len(found.used) < _FAIR_COUNT:
-        yield f"{len(found.used)} pairs were used; ten or more make outliers easier to tell."
-    for stream, solved, lens in zip(StreamName, (found.visible, found.infrared), given, strict=True):
-        if lens is None:
-            yield from (f"{stream.capitalize()}: {sentence}" for sentence in advice(solved))

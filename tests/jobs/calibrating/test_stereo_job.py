@@ -63,6 +63,25 @@ def test_the_rig_file_runs(result: StereoResult) -> None:
     assert (middle < (1280, 960)).all()
 
 
+def test_the_rig_file_tells_what_it_is_worth(result: StereoResult) -> None:
+    """Each pair with what it contributes and how it was predicted; far away, less is known than near."""
+    config = load_rig_config(result.out)
+    pose, held = config.T_visible_from_infrared, result.calibration.held_out
+    assert held is not None
+    assert pose is not None
+    assert pose.made_by is not None
+    rows = {each.name: each for each in pose.made_by.pictures}
+    assert rows.keys() == {pair.name for pair in result.calibration.pairs}
+    for pair in result.calibration.pairs:
+        assert (rows[pair.name].held_out_px is None) == bool(pair.left_out)
+    assert config.residual_px == pytest.approx(held.median_px, abs=1e-3)
+    assert result.calibration.rms_px < held.median_px < 4
+    known = [plane.made_by.uncertainty["registration_px"] for plane in config.planes if plane.made_by]
+    assert known == sorted(known, reverse=True)
+    assert known[-1] > held.median_px
+    assert any("held out" in note for note in result.notes)
+
+
 def test_everything_is_in_the_json(result: StereoResult) -> None:
     """Down to each corner of each picture."""
     told = result.as_dict()
@@ -71,6 +90,7 @@ def test_everything_is_in_the_json(result: StereoResult) -> None:
     assert len(told["infrared"]["views"][0]["residuals_px"]) == 54
     assert told["planes_m"] == ["inf", 10.0, 5.0]
     assert told["without_board"].keys() == {"visible", "infrared"}
+    assert told["held_out"]["registration_px"].keys() == {"inf", "10", "5"}
 
 
 def test_exchanged_folders_are_recognised(heated: Path, tmp_path: Path) -> None:
