@@ -1,4 +1,4 @@
-"""Where the evidence for a displacement and a lag is highest, between the places where it was computed."""
+"""Where the evidence for a lag is highest, between the lags where it was computed, and how sure that is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Drift", "drift_of", "vertex"]
+__all__ = ["Drift", "drift_of", "redrawn", "summit"]
 
 _HALF: Final = 3
 """Lags to each side of the highest that the parabola goes through."""
@@ -18,6 +18,8 @@ _PART_S: Final = 5.0
 """A part of the recording whose lag is looked at on its own."""
 _SURE: Final = 5.0
 """Standard errors from 0 from which a drift is believed."""
+
+_DRAWS: Final = 300
 
 Doubles = npt.NDArray[np.float64]
 
@@ -32,30 +34,58 @@ class Drift:
     """Its standard error, from how far the parts lie from the line."""
 
 
-def vertex(evidence: Doubles) -> tuple[float, float, float] | None:
-    """The top of the paraboloid through the values around the highest one.
+def summit(evidence: Doubles) -> tuple[float, float, float] | None:
+    """The top of the parabola, or paraboloid, through the values around the highest one.
 
     Args:
-        evidence: (3, 3, lags): displacements of -1, 0, 1 down and across; lags of an odd number, 0 in
-            the middle.
+        evidence: (lags,) or (3, 3, lags), then for displacements of -1, 0, 1 down and across; lags of an odd
+            number, 0 in the middle.
 
     Returns:
         Rows, columns and lags from the middle; None where the best lag is one of the last, or
         where there is no top: nothing moved in two directions, and a lag cannot be told from a displacement.
     """
-    top = int(np.argmax(evidence[1, 1]))
-    if not _HALF <= top < evidence.shape[2] - _HALF:
+    flat = evidence.ndim == 1
+    top = int(np.argmax(evidence if flat else evidence[1, 1]))
+    if not _HALF <= top < evidence.shape[-1] - _HALF:
         return None
-    near = evidence[:, :, top - _HALF : top + _HALF + 1]
+    near = evidence[..., top - _HALF : top + _HALF + 1]
+    step = _parabola(near) if flat else _paraboloid(near)
+    if step is None or np.any(np.abs(step) > (1.5, 1.5, 1.5 * _HALF)):
+        return None
+    down, across, lag = step
+    return down, across, top - evidence.shape[-1] // 2 + lag
+
+
+def redrawn(evidence: Doubles) -> float:
+    """Standard deviation of the best lag over as many windows and regions again, drawn with repetition.
+
+    Args:
+        evidence: (windows, regions, …, lags), as :func:`summit` takes it for each.
+
+    Returns:
+        In lags; infinite where most draws have no summit.
+    """
+    units = evidence.reshape(-1, *evidence.shape[2:])
+    rng = np.random.default_rng(0)
+    counts = rng.multinomial(len(units), np.full(len(units), 1.0 / len(units)), size=_DRAWS)
+    drawn = np.tensordot(counts.astype(np.float64), units, axes=1)
+    lags = [found[2] for found in map(summit, drawn) if found is not None]
+    return float(np.std(lags)) if len(lags) > _DRAWS // 2 else np.inf
+
+
+def _parabola(near: Doubles) -> tuple[float, float, float] | None:
+    bend, slope, _ = np.polyfit(np.arange(-_HALF, _HALF + 1), near, 2).tolist()
+    return (0.0, 0.0, -slope / (2 * bend)) if bend < 0 else None
+
+
+def _paraboloid(near: Doubles) -> tuple[float, float, float] | None:
     _, *gradient, yy, xx, tt, yx, yt, xt = (_design() @ near.ravel()).tolist()
     bend = np.array([[2 * yy, yx, yt], [yx, 2 * xx, xt], [yt, xt, 2 * tt]])
     if np.linalg.eigvalsh(bend)[-1] >= 0:
         return None
-    step = np.linalg.solve(bend, -np.array(gradient)) * (1, 1, _HALF)
-    if np.any(np.abs(step) > (1.5, 1.5, 1.5 * _HALF)):
-        return None
-    down, across, lag = step.tolist()
-    return down, across, top - evidence.shape[2] // 2 + lag
+    down, across, lag = np.linalg.solve(bend, -np.array(gradient)).tolist()
+    return down, across, lag * _HALF
 
 
 @cache

@@ -95,10 +95,10 @@ def calibrate_time(job: Time, *, on_progress: Progress | None = None) -> TimeRes
     rig = read_rig_config(job.out) or RigConfig()
     check_writable(job.out.absolute().parent)
     visible, visible_wh = _track(job.visible, StreamName.VISIBLE, _as_it_is, on_progress)
-    prepare = _registered(rig)
+    prepare = _registered(rig) if _registers(rig) else _as_it_is
     infrared, infrared_wh = _track(job.infrared, StreamName.INFRARED, prepare, on_progress, sized=rig)
     rig = rig.sized(visible_wh=visible_wh, infrared_wh=infrared_wh)
-    shift = find_shift(visible, infrared)
+    shift = find_shift(visible, infrared, registered=_registers(rig))
     # The rig's own note tells of the other measurements; what this one says stands beside them.
     note = _note(rig.made_by, job, shift)
     write_rig_config(job.out, rig.grown(time_offset_ms=round(shift.offset_ms, 2), made_by=note))
@@ -109,12 +109,17 @@ def _as_it_is(image: Image) -> Image:
     return image
 
 
+def _registers(rig: RigConfig) -> bool:
+    """Whether the rig file says how the pictures lie on each other."""
+    known = rig.visible is not None and rig.infrared is not None
+    return known and (bool(rig.planes) or rig.has_lenses_and_pose)
+
+
 def _registered(rig: RigConfig) -> Callable[[Image], Image]:
-    """Infrared pictures on the grid of the visible camera, where the rig file says how."""
-    if rig.visible is None or rig.infrared is None or not (rig.planes or rig.has_lenses_and_pose):
-        return _as_it_is
-    visible_wh, infrared_wh = rig.visible.size_wh, rig.infrared.size_wh
-    way = Registration.of(RigGeometry.of(rig), visible_size_wh=visible_wh, infrared_size_wh=infrared_wh)
+    """Infrared pictures on the grid of the visible camera."""
+    geometry = RigGeometry.of(rig)
+    visible_wh, infrared_wh = geometry.visible_size_wh, geometry.infrared_size_wh
+    way = Registration.of(geometry, visible_size_wh=visible_wh, infrared_size_wh=infrared_wh)
     # What the infrared camera does not see must stay dark: visible pixels there would agree with themselves.
     dark = Image.from_gray(np.zeros(visible_wh[::-1], np.uint8))
     return lambda image: way.apply(image, dark)
@@ -166,8 +171,11 @@ def _notes(rig: RigConfig, shift: TimeShift) -> list[str]:
     low, high = shift.interval_ms
     between = f"({low:+.1f} to {high:+.1f} ms with 95 %)"
     notes = [f"Infrared capture times get {shift.offset_ms:+.1f} ms added {between}."]
-    if shift.spread_ms > _WIDE_MS:
+    if not _registers(rig):
+        notes.append(
+            "The rig file has no registration, which makes the offset less sure; "
+            "run `streamfuse calibrate align` with this file first, then this again."
+        )
+    elif shift.spread_ms > _WIDE_MS:
         notes.append("That is not very sure: record longer, with people who walk and wave about.")
-    if not (rig.planes or rig.has_lenses_and_pose) and max(map(abs, shift.displacement)) > 0.03:
-        notes.append("The pictures do not lie on each other; run `streamfuse calibrate align` before.")
     return notes
