@@ -31,6 +31,9 @@ _RIVAL_PX: Final = 12.0
 """Corner distance from which another solution is another one."""
 _MOST_PAIRS: Final = 16
 _LEAST_SIDE_PX: Final = 64
+_SCENE_PX: Final = 3.5
+"""Median corner error of single msrs pairs at the working size against other pairs of the same cameras
+(benchmarks/alignment.py); halves of one picture share it, so they cannot see it. Pairs average it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,8 @@ class Alignment:
     confidence: float
     """0.5…1, below it is refused; from the score, the rival and the residual."""
     residual_px: float
-    """Expected error at the corners, in visible pixels, from fits to parts of the evidence."""
+    """Expected error at the corners, in visible pixels: fits to parts of the evidence, and what one scene
+    is usually off, as its edges lie at other distances than the corners, and lenses bend."""
     score: float
     """Normalised correlation of the edges: 0 is chance, 1 two equal pictures."""
     rival: float
@@ -97,14 +101,14 @@ def align(
     best = solutions[0]
     rival = _rival(solutions, visible_wh)
     scale = max(visible_wh) / _WORK_PX
-    residual_px = _disagreement_px(levels[1], best, _pull(model))
-    confidence = _confidence(best.score, rival, residual_px / scale)
-    _refuse(best.score, rival, residual_px / scale, confidence)
+    apart_px = _disagreement_px(levels[1], best, _pull(model))
+    confidence = _confidence(best.score, rival, apart_px / scale)
+    _refuse(best.score, rival, apart_px / scale, confidence)
     way = np.linalg.inv(best.H_infrared_from_visible)
     return Alignment(
         H_visible_from_infrared=way / way[2, 2],
         confidence=confidence,
-        residual_px=residual_px,
+        residual_px=math.hypot(apart_px, _SCENE_PX * scale / math.sqrt(len(used))),
         score=best.score,
         rival=rival,
         pairs=len(used),

@@ -53,7 +53,7 @@ class SearchRange:
     def scales(self) -> Floats:
         """Steps of 2 %."""
         steps = round(np.log1p(self.scale) / 0.02)
-        return np.exp(np.linspace(-1, 1, 2 * steps + 1) * np.log1p(self.scale))
+        return np.asarray(np.exp(np.linspace(-1, 1, 2 * steps + 1) * np.log1p(self.scale)), np.float64)
 
     @property
     def angles_deg(self) -> Floats:

@@ -48,7 +48,7 @@ def describe(gray: npt.NDArray[Any], seen: Mask | None = None) -> Descriptor:
     gy = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32) * inner
     energy = gx * gx + gy * gy
     around = cv2.GaussianBlur(energy, (0, 0), _SURROUNDINGS_PX)
-    around /= np.maximum(cv2.GaussianBlur(inner, (0, 0), _SURROUNDINGS_PX), 0.05)
+    around = around / np.maximum(cv2.GaussianBlur(inner, (0, 0), _SURROUNDINGS_PX), 0.05)
     strength = np.sqrt(energy)
     relative = np.minimum(strength / (np.sqrt(around) + _FLOOR), _MOST)
     once = np.asarray(gx + 1j * gy, np.complex64) / np.maximum(strength, np.float32(1e-6))
@@ -56,7 +56,7 @@ def describe(gray: npt.NDArray[Any], seen: Mask | None = None) -> Descriptor:
     harmonics = np.stack((relative * twice, relative * twice * twice), axis=-1)
     edges = np.asarray(cv2.GaussianBlur(harmonics.view(np.float32), (0, 0), 1.0), np.float32)
     prevailing = cv2.GaussianBlur(edges, (0, 0), _PREVAILING_PX)
-    prevailing /= np.maximum(cv2.GaussianBlur(inner, (0, 0), _PREVAILING_PX), 0.05)[..., None]
+    prevailing = prevailing / np.maximum(cv2.GaussianBlur(inner, (0, 0), _PREVAILING_PX), 0.05)[..., None]
     return np.asarray((edges - prevailing) * inner[..., None], np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from streamfuse.config.rig import PlaneConfig, RigConfig
 __all__ = ["describe"]
 
 Floats = npt.NDArray[np.float64]
+
+_FAIR: Final = 3 / 640
+"""Share of the longer side of the visible picture; what is expected to be off by more gets a warning."""
 
 
 def describe(rig: RigConfig, plane: PlaneConfig, *, confidence: float, residual_px: float) -> tuple[str, ...]:
@@ -41,7 +45,14 @@ def describe(rig: RigConfig, plane: PlaneConfig, *, confidence: float, residual_
         f"{'clockwise' if angle >= 0 else 'counterclockwise'}, and one of its pixels is {scale:.3f} visible "
         "ones."
     )
-    return lies, f"Plane at {_metres(plane.distance_m)}: {fit}{_order(rig, plane)}"
+    words = (lies, f"Plane at {_metres(plane.distance_m)}: {fit}{_order(rig, plane)}")
+    if residual_px <= _FAIR * max(rig.visible_size_wh):
+        return words
+    warning = (
+        f"Warning: the corners may be off by {residual_px:.1f} px or more; give several pairs of scenes that "
+        "have edges everywhere, at the distance that counts, and look at `streamfuse calibrate report`."
+    )
+    return (*words, warning)
 
 
 def _near(matrix: Floats, pixel: Floats) -> tuple[Floats, Floats]:
