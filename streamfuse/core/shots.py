@@ -24,6 +24,8 @@ _STILL_S: Final = 0.2
 """For so long it must have been still."""
 _FORGET_S: Final = 2.5
 """Two sights further apart say nothing of a movement."""
+_PLENTY: Final = 30
+"""More shots make no calibration better, whatever is missing: the room may not allow it."""
 _SHARP_PX: Final = 6.0
 """Width of the edges; more is out of focus, whatever the camera."""
 
@@ -95,6 +97,11 @@ class ShotPicker:
         """What no camera has seen yet, what should come first in front."""
         missing = [coverage.needs for coverage in self._coverage.values()]
         return tuple(need for need in missing[0] if all(need in others for others in missing[1:]))
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether all poses are there, or so many shots that some must be out of reach."""
+        return not self.needs or self.shots >= _PLENTY
 
     @property
     def progress(self) -> float:

@@ -39,10 +39,12 @@ class Registration:
             homogeneous infrared pixels to visible pixels; pixel centres lie at integers.
         visible_size_wh: width and height of the visible images.
         infrared_size_wh: width and height of the infrared images.
-        crop: whether registered pictures are cut to the largest rectangle that both cameras see.
+        crop: whether registered pictures are cut to the largest rectangle that both cameras see; or to which
+            one, with even numbers for 4:2:0.
 
     Raises:
-        ValueError: the matrix is not 3x3, not finite or not invertible.
+        ValueError: the matrix is not 3x3, not finite or not invertible; the rectangle is not within the
+            visible image.
         UsageError: it is the identity, and the sizes differ; or the cameras see nothing in common.
         CalibrationError: hardly anything.
     """
@@ -62,7 +64,7 @@ class Registration:
         *,
         visible_size_wh: SizeWH,
         infrared_size_wh: SizeWH,
-        crop: bool = False,
+        crop: bool | Field = False,
     ) -> None:
         if not isinstance(way, Passage):
             way = Passage(lenses=None, plane=Plane(distance_m=np.inf, H=_checked(way, infrared_size_wh)))
@@ -70,10 +72,11 @@ class Registration:
         self.H_visible_from_infrared = way.H_visible_from_infrared
         self.visible_size_wh = visible_size_wh
         self.infrared_size_wh = infrared_size_wh
-        self.is_identity = way.is_identity
+        whole = Field(0, 0, *visible_size_wh)
+        self.field_xywh = whole if isinstance(crop, bool) else _within(crop, whole)
+        self.is_identity = way.is_identity and self.field_xywh == whole
         if min(infrared_size_wh) < 2:
             raise UsageError(f"infrared images must have 2x2 pixels at least, got {_words(infrared_size_wh)}")
-        self.field_xywh = Field(0, 0, *visible_size_wh)
         if self.is_identity:
             if visible_size_wh != infrared_size_wh:
                 raise UsageError(
@@ -85,9 +88,9 @@ class Registration:
             return
         grid = full_grid(way, visible_size_wh)
         seen = within(grid, infrared_size_wh)
-        if crop:
+        if crop is True:
             self.field_xywh = field_of(seen)
-            grid, seen = grid[self.field_xywh.slices], seen[self.field_xywh.slices]
+        grid, seen = grid[self.field_xywh.slices], seen[self.field_xywh.slices]
         if not seen.any():
             raise UsageError("rig: the cameras see nothing in common; calibrate them again")
         from streamfuse.geometry.resampling import Resampler  # noqa: PLC0415 - numba takes long to load
@@ -103,7 +106,7 @@ class Registration:
         visible_size_wh: SizeWH,
         infrared_size_wh: SizeWH,
         distance_m: float | None = None,
-        crop: bool = False,
+        crop: bool | Field = False,
     ) -> Self:
         """The registration of a rig, for images of these sizes.
 
@@ -113,9 +116,10 @@ class Registration:
             infrared_size_wh: width and height of the infrared images.
             distance_m: at which objects lie on each other, ``inf`` for far away; None: that of the first
                 plane in the file.
-            crop: whether registered pictures are cut to what both cameras see.
+            crop: whether registered pictures are cut to what both cameras see, or to which part.
 
         Raises:
+            ValueError: that part is not within the visible image.
             UsageError: the sizes are not those of the rig, or the cameras see nothing in common.
             CalibrationError: hardly anything.
         """
@@ -174,7 +178,9 @@ class Registration:
         return self._resampler.picked(counts), None if self.seen.all() else self.seen
 
     def cut(self, visible: Image) -> Image:
-        """The part of a visible image that a registered picture shows; a view of its samples.
+        """The part of a visible image that a registered picture shows, in memory of its own.
+
+        Where that is all of it, it is the image itself.
 
         Raises:
             UsageError: the image does not have the size that the rig was made for.
@@ -186,7 +192,8 @@ class Registration:
         first, *chroma = visible.planes
         halves = tuple(slice(part.start // 2, part.stop // 2) for part in (rows, columns))
         planes = (first[rows, columns], *(plane[halves] for plane in chroma))
-        return Image(replace(visible.spec, size_wh=self.size_wh), planes)
+        own = tuple(plane.copy() for plane in planes)  # kernels are compiled for samples without gaps
+        return Image(replace(visible.spec, size_wh=self.size_wh), own)
 
     def to_infrared(self, points: npt.ArrayLike) -> Floats:
         """Infrared pixels, Nx2 float64, of pixels (Nx2) of a registered picture; NaN where there is none.
@@ -215,6 +222,13 @@ def _checked(homography: npt.ArrayLike, infrared_size_wh: SizeWH) -> Floats:
         )
     scaled: Floats = matrix / scale
     return scaled
+
+
+def _within(field: Field, whole: Field) -> Field:
+    x, y, width, height = field
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > whole.width or y + height > whole.height:
+        raise ValueError(f"a field must lie within {whole.width}x{whole.height} pixels, got {field}")
+    return field
 
 
 def _frozen(mask: Mask) -> Mask:

@@ -18,7 +18,7 @@ from streamfuse.geometry.field import Field
 from streamfuse.io.source import SourceInfo
 from streamfuse.io.transport.ring import ring_nbytes
 from streamfuse.runtime.prober import info_from_json
-from streamfuse.runtime.rigging import check_distance, check_streams, field_to_crop, registration_of
+from streamfuse.runtime.rigging import check_distance, check_streams, registration_of
 from streamfuse.runtime.survey import survey
 
 __all__ = ["SINK_WINDOWS", "STREAM_WINDOW", "Plan", "make_plan", "summary_of"]
@@ -237,7 +237,7 @@ def _shown(rig: Rig, config: PipelineConfig, visible_wh: SizeWH, infrared_wh: Si
     if rig.is_identity or not wanted.crop:
         return None
     registration = registration_of(rig, wanted, visible_size_wh=visible_wh, infrared_size_wh=infrared_wh)
-    return field_to_crop(registration)
+    return registration.field_xywh
 
 
 def _aligned(nbytes: int) -> int:

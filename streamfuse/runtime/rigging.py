@@ -10,7 +10,7 @@ from streamfuse.config.pipeline import RegistrationConfig
 from streamfuse.config.rig import Rig, RigConfig, check_sizes
 from streamfuse.core.bracket import Misfit
 from streamfuse.errors import UsageError
-from streamfuse.geometry.field import Field, field_of
+from streamfuse.geometry.field import Field
 from streamfuse.geometry.rig import RigGeometry
 from streamfuse.geometry.warp import Registration
 
@@ -21,7 +21,6 @@ __all__ = [
     "check_streams",
     "correction_ends",
     "describe_rig",
-    "field_to_crop",
     "registration_of",
 ]
 
@@ -40,6 +39,7 @@ def registration_of(
     *,
     visible_size_wh: SizeWH,
     infrared_size_wh: SizeWH,
+    field: Field | None = None,
     moved: Misfit | None = None,
 ) -> Registration:
     """The way from infrared to visible pixels at the distance that a pipeline asks for.
@@ -49,22 +49,32 @@ def registration_of(
         wanted: its block.
         visible_size_wh: of the visible images.
         infrared_size_wh: of the infrared ones.
+        field: what is to be shown of the visible images; None: what the pipeline asks for.
         moved: by how much more than the rig says the infrared image is to be moved.
 
     Raises:
-        UsageError: sizes or distance are not what the rig is good for.
+        UsageError: sizes or distance are not what the rig is good for; or the cameras have hardly anything in
+            common.
     """
     check_distance(rig, wanted)
     known: Rig | RigGeometry = rig
     if moved is not None:
         move = [[1.0, 0.0, moved.x_px], [0.0, 1.0, moved.y_px], [0.0, 0.0, 1.0]]
         known = RigGeometry.of(rig).corrected(move)
-    return Registration.of(
+    registration = Registration.of(
         known,
         visible_size_wh=visible_size_wh,
         infrared_size_wh=infrared_size_wh,
         distance_m=wanted.plane_m,
+        crop=wanted.crop if field is None else field,
     )
+    width, height = registration.size_wh
+    if min(width, height) < min(_LEAST_SIDE_PX, *visible_size_wh):
+        raise UsageError(
+            f"registration.crop: both cameras see only {width}x{height} pixels of the visible image; the rig "
+            "cannot be right, run `streamfuse calibrate align`"
+        )
+    return registration
 
 
 def check_streams(rig: Rig, visible_wh: SizeWH, infrared_wh: SizeWH) -> None:
@@ -103,21 +113,6 @@ def check_distance(rig: Rig, wanted: RegistrationConfig) -> None:
         )
 
 
-def field_to_crop(registration: Registration) -> Field:
-    """The largest rectangle of visible pixels that both cameras see, with even sides and place.
-
-    Raises:
-        UsageError: they have hardly anything in common.
-    """
-    field = field_of(registration.seen)
-    if min(field.width, field.height) < min(_LEAST_SIDE_PX, *registration.visible_size_wh):
-        raise UsageError(
-            f"registration.crop: both cameras see only {field.width}x{field.height} pixels of the visible "
-            "image; the rig cannot be right, run `streamfuse calibrate align`"
-        )
-    return field
-
-
 def describe_rig(name: str, rig: Rig, wanted: RegistrationConfig) -> str:
     """A rig in one line: what it knows, what is used of it, and what it lacks."""
     config = rig.config
@@ -128,10 +123,12 @@ def describe_rig(name: str, rig: Rig, wanted: RegistrationConfig) -> str:
         rig, wanted, visible_size_wh=config.visible.size_wh, infrared_size_wh=config.infrared.size_wh
     )
     distance_m = RigGeometry.of(rig).usual_distance_m if wanted.plane_m is None else wanted.plane_m
-    seen = f"infrared sees {float(registration.seen.mean()):.0%} of the visible picture"
-    if wanted.crop:
-        field = field_to_crop(registration)
-        seen += f", cropped to {field.width}x{field.height} at {field.x}, {field.y}"
+    x, y, width, height = registration.field_xywh
+    seen = (
+        f"cropped to {width}x{height} at {x}, {y}, which both cameras see"
+        if wanted.crop
+        else f"infrared sees {float(registration.seen.mean()):.0%} of the visible picture"
+    )
     lacking = "; ".join(_lacking(config))
     return f"{name}: registered at {_metres(distance_m)}, {seen}" + (f"; lacks {lacking}" if lacking else "")
 

@@ -74,7 +74,7 @@ def test_the_live_page_guides_through_a_calibration(look: Look) -> None:
         assert live.is_done
         live.finish()
         expect(page.locator("#state")).to_have_text("finished")
-        expect(page.locator("#order")).to_have_text("1 shots are taken. The result is in the terminal.")
+        expect(page.locator("#order")).to_have_text("1 shot taken. The result is in the terminal.")
     assert lines[0].startswith("0 shots, 0% covered: hold the board still")
     assert lines[-1].endswith("computing")
 

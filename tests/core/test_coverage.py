@@ -217,3 +217,13 @@ def test_a_board_on_its_way_through_a_known_pose_need_not_stop() -> None:
     elsewhere = picker.judge({VISIBLE: board_at((0.8, 0.5), far_m=0.5)}, 5 * STEP_NS, sharpness_px={})
     assert elsewhere.verdict is Verdict.MOVING
     assert picker.shots == 1
+
+
+def test_enough_is_enough() -> None:
+    """A room may not allow all poses: thirty shots are taken as all there are."""
+    picker = ShotPicker([VISIBLE])
+    assert not picker.is_enough
+    for _ in range(30):
+        picker.coverage[VISIBLE].take(board_at())
+    assert picker.needs
+    assert picker.is_enough

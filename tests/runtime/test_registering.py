@@ -15,7 +15,7 @@ from streamfuse.frames import Detection, Frame, FramePair, Image, Layer, PairSta
 from streamfuse.geometry.field import Field
 from streamfuse.runtime.plan import Plan, make_plan
 from streamfuse.runtime.stages.bracket import Gray, Sight
-from streamfuse.runtime.stages.registering import Registered, Registering, cropped
+from streamfuse.runtime.stages.registering import Registered, Registering
 from streamfuse.testing import FakeClock
 
 SIZE_WH = (160, 128)
@@ -71,7 +71,7 @@ def register(
 def column(registered: Registered) -> int:
     """Where the warm column lies; infrared is seen from column 21 of the whole picture on."""
     assert registered.infrared is not None
-    blind = 0 if registered.field else 30
+    blind = 0 if registered.by.field_xywh.x else 30
     return blind + int(registered.infrared.planes[0][7, blind:100].argmax())
 
 
@@ -139,7 +139,7 @@ def test_counts_of_cropped_pictures_are_on_their_grid(tmp_path: Path) -> None:
     counts = np.arange(SIZE_WH[0] * SIZE_WH[1], dtype=np.uint16).reshape(SIZE_WH[::-1])
     plans = plan(tmp_path), plan(tmp_path, "{crop: true}")
     (whole, seen), (cut, _) = (
-        register(Registering(each, FakeClock(), estimate=blind), each).sample(counts) for each in plans
+        register(Registering(each, FakeClock(), estimate=blind), each).by.sample(counts) for each in plans
     )
     assert whole[30, 60] == cut[30, 38] == counts[41, 39]
     assert seen is not None
@@ -211,12 +211,3 @@ def test_what_is_looked_at_is_seen_by_both(tmp_path: Path) -> None:
     given = plan(tmp_path)
     register(Registering(given, FakeClock(), estimate=measured), given)
     assert shapes == [(117, 139), (117, 139)]
-
-
-def test_a_crop_of_rgb_and_of_planes_is_the_same_part() -> None:
-    """Any format; what comes out is in memory of its own."""
-    rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    part = cropped(Image.from_rgb(rgb), Field(4, 2, 10, 8))
-    assert part.spec.size_wh == (10, 8)
-    assert np.array_equal(part.planes[0], rgb[2:10, 4:14])
-    assert not np.shares_memory(part.planes[0], rgb)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -22,14 +22,31 @@ __all__ = ["lens_table", "listed", "plain_table", "print_all", "seeking", "views
 
 @contextmanager
 def seeking(is_live: bool) -> Iterator[Advance]:
-    """A progress bar; of a live camera a line whenever there is something new to say."""
-    console = Console(stderr=True, force_terminal=False if is_live else None)
-    with progress_bar(console, "looking for the board") as progress:
+    """What is being done: a progress bar; of live cameras a line that says what to do next."""
+    console = Console(stderr=True)
+    if is_live:
+        with _guiding(console) as advance:
+            yield advance
+    else:
+        with progress_bar(console, "looking for the board") as advance:
+            yield advance
 
-        def advance(done: int, total: int | None, note: str = "") -> None:
-            progress(done, total, note)
-            if is_live:
+
+@contextmanager
+def _guiding(console: Console) -> Iterator[Advance]:
+    """On a terminal one line that changes, else a line for everything new; the page's address stays."""
+    with ExitStack() as stack:
+        status: Status | None = None
+
+        def advance(done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as of bars
+            nonlocal status
+            line = Text(note, no_wrap=True, overflow="ellipsis")
+            if note.startswith("open ") or not console.is_terminal:
                 console.print(Text(note), soft_wrap=True)
+            elif status is None:
+                status = stack.enter_context(console.status(line))
+            else:
+                status.update(line)
 
         yield advance
 
@@ -56,7 +73,7 @@ def views_table(title: str, found: CameraCalibration, empty: Iterable[str]) -> T
     """Every picture: what was found in it and how it fits."""
     table = plain_table(title, "picture", "corners", "RMS px", "worst px", "")
     for view in found.views:
-        numbers = (str(len(view.ids)), f"{view.rms_px:.2f}", f"{_worst(view):.2f}")
+        numbers = (str(len(view.ids)), f"{view.rms_px:.2f}", f"{view.worst_px:.2f}")
         table.add_row(Text(view.name), *numbers, _verdict(view))
     for name in empty:
         table.add_row(Text(name), "", "", "", Text("no board found", style="yellow"))
@@ -82,11 +99,6 @@ def lens_table(title: str, found: CameraCalibration) -> Table:
 def listed(sentences: Iterable[str]) -> RenderableType:
     """Sentences, a line each."""
     return Group(*(Padding(Text(f"· {sentence}"), (0, 0)) for sentence in sentences))
-
-
-def _worst(view: ViewFit) -> float:
-    offs = view.offs_px if view.left_out else view.offs_px[view.kept]
-    return float(np.linalg.norm(offs, axis=1).max())
 
 
 def _verdict(view: ViewFit) -> Text:

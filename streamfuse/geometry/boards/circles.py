@@ -110,16 +110,15 @@ def _measured(gray: Gray, board: Board, centres: Floats, *, how: str) -> BoardVi
     measured = measured_disks(gray.astype(np.float32), plane, centres, reach=apart / 2)
     if measured is None:
         return None
-    pixels, _, difference = measured
-    spacing = least_spacing(pixels.reshape(board.rows, board.columns, 2))
-    if not is_regular(plane, pixels, spacing_px=spacing):
+    spacing = least_spacing(centres.reshape(board.rows, board.columns, 2))
+    if not is_regular(plane[measured.rows], measured.pixels, spacing_px=spacing):
         return None
     return BoardView(
         board=board,
         size_wh=(width, height),
-        ids=board.ids,
-        pixels=pixels,
-        inverted=difference > 0,
+        ids=board.ids[measured.rows],
+        pixels=measured.pixels,
+        inverted=measured.difference > 0,
         how=how,
-        contrast=abs(difference) / contrast_range(gray),
+        contrast=abs(measured.difference) / contrast_range(gray),
     )

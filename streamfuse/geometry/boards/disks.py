@@ -6,6 +6,7 @@ middle unless the disk is seen head-on. Both follow from the homography of the b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,18 +15,32 @@ import numpy.typing as npt
 from streamfuse.geometry.boards.board import Floats
 from streamfuse.geometry.boards.plane import homography, mapped, stretch
 
-__all__ = ["measured_disks"]
+__all__ = ["Disks", "measured_disks"]
 
 Single = npt.NDArray[np.float32]
 
 _ROUNDS: Final = 3
+_WHOLE_ENOUGH: Final = 0.8
+"""Of all disks that must be whole in the picture: as many as corners of a chessboard."""
+_GROUND: Final = 0.8
+"""Parts of the reach from which there is ground only."""
 _FAINT: Final = 0.1
 """Weights below this are noise of the ground."""
 
 
-def measured_disks(
-    image: Single, plane: Floats, pixels: Floats, *, reach: float
-) -> tuple[Floats, float, float] | None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Disks:
+    """Measured disks of a grid."""
+
+    rows: npt.NDArray[np.intp]
+    """(N,), which ones: those that lie in the picture with some ground around them."""
+    pixels: Floats
+    """Nx2, their middles."""
+    difference: float
+    """How much brighter than the ground they are, in units of the picture."""
+
+
+def measured_disks(image: Single, plane: Floats, pixels: Floats, *, reach: float) -> Disks | None:
     """Middles of the disks of a grid.
 
     Args:
@@ -35,10 +50,15 @@ def measured_disks(
         reach: how far from its middle, in spacings, a disk has the ground for itself.
 
     Returns:
-        Nx2 pixels, the radius in spacings, and how much brighter than the ground the disks are, in units of
-        the picture; None if one of them has no clear shape or reaches out of the picture.
+        None if one of the disks has no clear shape, or too many reach out of the picture.
     """
     centroids, matrix = pixels, homography(plane, pixels)
+    if matrix is None:
+        return None
+    rows = np.flatnonzero(_inside(image, pixels, stretch(matrix, plane), reach=_GROUND * reach))
+    if len(rows) < _WHOLE_ENOUGH * len(plane):
+        return None
+    plane, centroids = plane[rows], pixels[rows]
     for _ in range(_ROUNDS):
         if matrix is None:
             return None
@@ -46,17 +66,23 @@ def measured_disks(
             _centroid(image, centre, local, reach=reach)
             for centre, local in zip(centroids, stretch(matrix, plane), strict=True)
         ]
-        whole = [one for one in found if one is not None]
-        if len(whole) < len(plane):
+        clear = [one for one in found if one is not None]
+        if len(clear) < len(plane):
             return None
-        centroids = np.array([one[0] for one in whole])
+        centroids = np.array([one[0] for one in clear])
         matrix = homography(plane, centroids)
-    _, radii, differences = zip(*whole, strict=True)
+    _, radii, differences = zip(*clear, strict=True)
     if matrix is None or np.ptp(np.sign(differences)) != 0:
         return None
-    radius = float(np.median(radii))
-    shift = mapped(matrix, plane) - _ellipse_centres(matrix, plane, radius)
-    return centroids + shift, radius, float(np.median(differences))
+    shift = mapped(matrix, plane) - _ellipse_centres(matrix, plane, float(np.median(radii)))
+    return Disks(rows=rows, pixels=centroids + shift, difference=float(np.median(differences)))
+
+
+def _inside(image: Single, centres: Floats, local: Floats, *, reach: float) -> npt.NDArray[np.bool_]:
+    """Which circles (N) on the board, so many spacings wide from their middle, lie in the picture."""
+    half = np.linalg.norm(local, axis=2) * reach
+    last = np.array(image.shape[::-1]) - 1
+    return np.asarray(((centres >= half) & (centres + half <= last)).all(axis=1))
 
 
 def _centroid(
@@ -64,14 +90,12 @@ def _centroid(
 ) -> tuple[Floats, float, float] | None:
     """Centroid, radius in spacings and difference to the ground of one disk; ``local`` as of ``stretch``."""
     half = np.ceil(np.abs(local).sum(axis=1) * reach).astype(int) + 1
-    left, top = (np.round(centre) - half).astype(int)
-    right, bottom = (np.round(centre) + half + 1).astype(int)
-    if min(left, top) < 0 or right > image.shape[1] or bottom > image.shape[0]:
-        return None
+    left, top = np.maximum(np.round(centre) - half, 0).astype(int)
+    right, bottom = np.minimum(np.round(centre) + half + 1, image.shape[::-1]).astype(int)
     y, x = np.mgrid[top:bottom, left:right].reshape(2, -1).astype(np.float64)
     values = image[top:bottom, left:right].ravel().astype(np.float64)
     distance = np.linalg.norm((np.column_stack((x, y)) - centre) @ np.linalg.inv(local).T, axis=1)
-    ground, core = (distance > 0.8 * reach) & (distance <= reach), distance < 0.15 * reach
+    ground, core = (distance > _GROUND * reach) & (distance <= reach), distance < 0.15 * reach
     if ground.sum() < 8 or not core.any():
         return None
     basis = np.column_stack((np.ones_like(x), x - centre[0], y - centre[1]))

@@ -18,8 +18,8 @@ __all__ = ["find_board"]
 def find_board(gray: Gray, board: Board, *, thermal: bool, quick: bool = False) -> BoardView | None:
     """Where the points of a board are, or None: never a board of another size, never a guess.
 
-    A ChArUco board may be partly hidden or cut, any other must be seen whole; of a chessboard, a few corners
-    beyond the edge of the picture do no harm.
+    A ChArUco board may be partly hidden or cut, any other must be seen whole; a few corners of a chessboard
+    beyond the edge of the picture, or disks that it cuts, do no harm.
 
     Args:
         gray: HxW, uint8 or uint16 (raw counts are best for thermal).

@@ -2,7 +2,7 @@
 
 A moment is kept when the board is found in all pictures, still, sharp, and in a pose that is new
 (:mod:`streamfuse.core.shots`). It ends when all poses are there, when there are as many shots as were asked
-for, or when somebody stops it: Ctrl-C, or the button of the page.
+for, or more than help, or when somebody stops it: Ctrl-C, or the button of the page.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def collect_live(
     Args:
         sources: the cameras. Recordings are played as if they were some.
         board: what is moved before them.
-        shots: how many to take; None: until all poses are there.
+        shots: how many to take; None: until all poses are there, or thirty.
         page: ``HOST:PORT`` of the page that guides; None: no page.
         tell: gets one line for the terminal whenever there is something new to say; the first is where the
             page is.
@@ -140,7 +140,7 @@ class LiveShots(Closing):
             return True
         if self._wanted is not None:
             return len(self._shots) >= self._wanted
-        return not self._picker.needs
+        return self._picker.is_enough
 
     def see(self, frames: Mapping[StreamName, CameraFrame]) -> Judgement:
         """Look at pictures of one moment."""
@@ -163,9 +163,9 @@ class LiveShots(Closing):
 
     def finish(self) -> None:
         """Tell everybody that no more pictures are wanted."""
-        self._say(f"{self._count} shots, {self._picker.progress:.0%} covered; computing")
+        self._say(f"{self._counted}, {self._picker.progress:.0%} covered; computing")
         if self._page is not None:
-            words = f"{self._count} shots are taken. The result is in the terminal."
+            words = f"{self._counted} taken. The result is in the terminal."
             self._page.tell({**self._news(words, "done"), "finished": True})
 
     def close(self) -> None:
@@ -179,10 +179,15 @@ class LiveShots(Closing):
     def _count(self) -> int:
         return len(self._shots)
 
+    @property
+    def _counted(self) -> str:
+        if self._wanted is not None:
+            return f"{self._count} of {self._wanted} shots"
+        return "1 shot" if self._count == 1 else f"{self._count} shots"
+
     def _report(self, judgement: Judgement, found: Found, pictures: Mapping[StreamName, Picture]) -> None:
         words = self._order(judgement)
-        of = "" if self._wanted is None else f" of {self._wanted}"
-        self._say(f"{self._count}{of} shots, {self._picker.progress:.0%} covered: {words}")
+        self._say(f"{self._counted}, {self._picker.progress:.0%} covered: {words}")
         if self._page is not None:
             news = self._news(words, judgement.verdict)
             news["cameras"] = [self._camera(stream, pictures[stream], found) for stream in self._streams]

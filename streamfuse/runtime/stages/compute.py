@@ -120,14 +120,14 @@ class Compute:
         if registered.visible is not None:
             return registered.visible, registered.infrared
         assert registered.infrared is not None  # held by FramePair
-        return _painted(self.registering.cut(self._blank), registered.infrared), None
+        return _painted(registered.by.cut(self._blank), registered.infrared), None
 
     def _located(self, looked: Looked, pair: FramePair, registered: Registered) -> Looked:
         """The objects with where they are in the cameras' own images, and how hot."""
         detections = registered.located(looked.detections)
         if pair.visible is None:  # what the other camera does not see is black: nothing is there
             detections = tuple(found for found in detections if found.box_infrared_xyxy is not None)
-        detections = self._infrared.measured(detections, pair.infrared, registered.sample)
+        detections = self._infrared.measured(detections, pair.infrared, registered.by.sample)
         return replace(looked, detections=detections)
 
     def _layers(self, pair: FramePair, registered: Registered) -> dict[Layer, Image]:

@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from streamfuse.clock import Clock
 from streamfuse.config.pipeline import RegistrationConfig
 from streamfuse.config.rig import load_rig
 from streamfuse.core.bracket import Bump, Misfit
-from streamfuse.frames import Detection, FramePair, Image, PairState, PixelFormat
+from streamfuse.frames import Detection, FramePair, Image, PairState
 from streamfuse.geometry.field import Field, largest_rectangle
 from streamfuse.geometry.gray import gray8
 from streamfuse.geometry.infrared_boxes import with_infrared_boxes
@@ -22,13 +19,10 @@ from streamfuse.runtime.plan import Plan
 from streamfuse.runtime.rigging import registration_of
 from streamfuse.runtime.stages.bracket import Bracket, Estimate
 
-__all__ = ["Registered", "Registering", "cropped"]
+__all__ = ["Registered", "Registering"]
 
 _LEAST_SIDE_PX: Final = 64
 """Smaller pictures are not looked at: a few pixels fit each other anywhere."""
-
-Counts = npt.NDArray[np.uint16]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,28 +33,20 @@ class Registered:
     infrared: Image | None
     """As the visible camera sees it; any format where nothing had to be warped."""
     by: Registration
-    field: Field | None
-    """Of the visible image, what is shown; None: all of it."""
     bump: Bump | None
     """Of the bracket, as known with this pair."""
 
     def located(self, detections: Sequence[Detection]) -> tuple[Detection, ...]:
         """The objects with where they are in the own image of each camera."""
-        if (field := self.field) is None:
-            return with_infrared_boxes(detections, self.by)
-        moved = [replace(found, box_xyxy=_moved(found.box_xyxy, field)) for found in detections]
-        placed = with_infrared_boxes(moved, self.by)
+        placed = with_infrared_boxes(detections, self.by)
+        x, y, *size_wh = self.by.field_xywh
+        if tuple(size_wh) == self.by.visible_size_wh:
+            return placed
         return tuple(
-            replace(there, box_xyxy=found.box_xyxy, box_visible_xyxy=there.box_xyxy)
-            for found, there in zip(detections, placed, strict=True)
+            replace(found, box_visible_xyxy=(left + x, top + y, right + x, bottom + y))
+            for found in placed
+            for left, top, right, bottom in [found.box_xyxy]
         )
-
-    def sample(self, counts: Counts) -> tuple[Counts, Mask | None]:
-        """Raw infrared counts on the grid of the fused image, and where the infrared camera looks."""
-        sampled, seen = self.by.sample(counts)
-        if (field := self.field) is None:
-            return sampled, seen
-        return sampled[field.slices], None if seen is None else seen[field.slices]
 
 
 class Registering:
@@ -80,7 +66,6 @@ class Registering:
         self._rig = load_rig(plan.config.rig)
         self._wanted = plan.config.registration
         self._fresh: RegistrationConfig | None = None
-        self._field = plan.shown
         self._bracket = Bracket(
             self._wanted,
             estimate=estimate,
@@ -127,18 +112,11 @@ class Registering:
             blank: stands in for a visible image that is away.
         """
         by = self._registration
-        whole = None if infrared is None else by.apply(infrared, blank if visible is None else visible)
-        images = [None if image is None else self.cut(image) for image in (visible, whole)]
-        shown, registered = images
+        registered = None if infrared is None else by.apply(infrared, blank if visible is None else visible)
+        shown = None if visible is None else by.cut(visible)
         if shown is not None and registered is not None and pair.state is PairState.MATCHED:
             self._watch(shown, registered, pair.base.capture_ns)
-        return Registered(
-            visible=shown, infrared=registered, by=by, field=self._field, bump=self._bracket.bump
-        )
-
-    def cut(self, visible: Image) -> Image:
-        """The part of a whole visible image that is shown."""
-        return visible if self._field is None else cropped(visible, self._field)
+        return Registered(visible=shown, infrared=registered, by=by, bump=self._bracket.bump)
 
     def _watch(self, visible: Image, registered: Image, capture_ns: int) -> None:
         too_small = min(self._watched.width, self._watched.height) < _LEAST_SIDE_PX
@@ -156,26 +134,7 @@ class Registering:
             self._wanted,
             visible_size_wh=plan.visible.spec.size_wh,
             infrared_size_wh=plan.infrared.spec.size_wh,
+            field=plan.shown,
             moved=moved,
         )
-        seen = registration.seen if self._field is None else registration.seen[self._field.slices]
-        return registration, largest_rectangle(seen)
-
-
-def cropped(image: Image, field: Field) -> Image:
-    """The part of an image, in memory of its own.
-
-    Args:
-        image: any format.
-        field: within it; even sides and place for 4:2:0.
-    """
-    half = Field(*(value // 2 for value in field))
-    is_planar = image.spec.format is PixelFormat.YUV420P
-    fields = [field, half, half] if is_planar else [field]
-    planes = tuple(plane[part.slices].copy() for plane, part in zip(image.planes, fields, strict=True))
-    return Image(replace(image.spec, size_wh=(field.width, field.height)), planes)
-
-
-def _moved(box: tuple[float, float, float, float], field: Field) -> tuple[float, float, float, float]:
-    left, top, right, bottom = box
-    return left + field.x, top + field.y, right + field.x, bottom + field.y
+        return registration, largest_rectangle(registration.seen)

@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamfuse.frames import PixelFormat
+from streamfuse.frames import PixelFormat, StreamName
 from streamfuse.geometry.boards.board import Board, BoardView, same_order
 from streamfuse.geometry.boards.finding import find_board
 from streamfuse.geometry.boards.guessing import what_is_there
 from streamfuse.geometry.gray import gray8
 from streamfuse.io.images import read_image
+from streamfuse.io.synthetic.board_scene import BoardCamera
+from streamfuse.io.synthetic.board_spec import BoardSpec
+from streamfuse.io.synthetic.board_truth import BoardTruth
 
 Draw = Callable[..., Any]
 Gray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -194,3 +197,16 @@ def test_the_heated_chessboard_is_found_wherever_it_can_be(data_dir: Path) -> No
         else:
             assert len(view.ids) >= 53
     assert missed == ["visible/000000029"]
+
+
+@pytest.mark.parametrize(("spec", "moment_s", "cut"), [(CIRCLES, 30.0, 3), (ASYMMETRIC, 9.3, 0)])
+def test_heated_disks_at_the_edge_of_the_picture(spec: str, moment_s: float, cut: int) -> None:
+    """The picture may end close to disks, or cut some, which are left out; the others are where they are."""
+    scene = BoardSpec(seed=5, board=spec, gray16=True)
+    view = find_board(
+        BoardCamera(scene, StreamName.INFRARED).infrared(moment_s), Board.parse(spec), thermal=True
+    )
+    assert view is not None
+    assert len(view.ids) == len(view.board.points) - cut
+    truth = BoardTruth(scene).pixels(moment_s, StreamName.INFRARED)
+    assert min(np.abs(view.pixels - pixels[view.ids]).max() for pixels in (truth, truth[::-1])) < 0.4

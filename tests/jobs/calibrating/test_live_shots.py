@@ -66,7 +66,7 @@ def test_a_pair_of_cameras_gives_as_many_shots_as_were_asked_for() -> None:
             turned = np.abs(shot.views[stream].pixels - pixels[::-1]).max(axis=1)
             assert min(np.median(off), np.median(turned)) < 0.5
     assert truth.is_held((shots[0].pictures[VISIBLE].pts_ns or 0) / 1e9)
-    assert lines[-1].startswith("2 shots, ")
+    assert lines[-1].startswith("2 of 2 shots, ")
     assert any("hold the board still" in line for line in lines)
 
 
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_it_with_what_is_there() -> None:
     first = threading.Event()
 
     def tell(line: str) -> None:
-        if line.startswith("1 shots"):
+        if line.startswith("1 shot,"):
             first.set()
 
     with interrupted_when(first):
