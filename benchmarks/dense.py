@@ -9,6 +9,7 @@ registration is off by one or two pixels, the frames of ``m3svd`` are bent, too:
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +75,9 @@ class Warped:
 
 def main() -> None:
     """Measure, and write the tables."""
-    data, out = data_folder(), Path(sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    data, out = data_folder(), parser.parse_args().results
     warped = [_measure(pair) for pair in _warp_pairs(data)]
     bent = [row for clip in _CLIPS for row in _bends(data, clip)]
     cut = 1 - sum(row["dense_px"] for row in warped) / sum(row["identity_px"] for row in warped)
