@@ -8,7 +8,8 @@ import pytest
 from streamfuse.clock import NS_PER_S
 from streamfuse.config.pipeline import RegistrationConfig
 from streamfuse.core.bracket import Misfit
-from streamfuse.runtime.stages.bracket import Bracket, Gray, Sight
+from streamfuse.core.resemblance import Gray, Likeness
+from streamfuse.runtime.stages.bracket import Bracket
 from streamfuse.testing import FakeClock
 
 PICTURE = np.zeros((96, 128), np.uint8)
@@ -21,11 +22,11 @@ class Eyes:
         self.clock, self.true_px, self.took_ms = clock, true_px, took_ms
         self.bracket: Bracket | None = None
 
-    def __call__(self, *_images: Gray) -> Sight:
+    def __call__(self, *_images: Gray) -> Likeness:
         self.clock.advance_ms(self.took_ms)
         applied = self.bracket.applied if self.bracket is not None else None
         misfit = Misfit(x_px=self.true_px, y_px=0.0)
-        return Sight(score=0.5, misfit=misfit if applied is None else misfit - applied)
+        return Likeness(score=0.5, misfit=misfit if applied is None else misfit - applied)
 
 
 def watched(eyes: Eyes, *, spares_time: bool = True, **wanted: bool) -> Bracket:
@@ -128,4 +129,4 @@ def test_another_registration_begins_anew() -> None:
 def test_a_score_is_a_share() -> None:
     """An estimate that gives something else is wrong."""
     with pytest.raises(ValueError, match=r"within 0\.\.1, got 1.5"):
-        Sight(score=1.5, misfit=None)
+        Likeness(score=1.5, misfit=None)

@@ -10,11 +10,11 @@ import pytest
 from streamfuse.clock import NS_PER_S
 from streamfuse.config.pipeline import RegistrationConfig, load_pipeline
 from streamfuse.core.bracket import Misfit
+from streamfuse.core.resemblance import Gray, Likeness
 from streamfuse.errors import UsageError
 from streamfuse.frames import Detection, Frame, FramePair, Image, Layer, PairState, StreamName
 from streamfuse.geometry.field import Field
 from streamfuse.runtime.plan import Plan, make_plan
-from streamfuse.runtime.stages.bracket import Gray, Sight
 from streamfuse.runtime.stages.registering import Registered, Registering
 from streamfuse.testing import FakeClock
 
@@ -40,9 +40,9 @@ def plan(folder: Path, registration: str = "{}", *, planes: int = 1) -> Plan:
     return make_plan(load_pipeline(folder / "p.yaml"), run_dir=folder)
 
 
-def blind(*_images: Gray) -> Sight:
+def blind(*_images: Gray) -> Likeness:
     """Sees nothing."""
-    return Sight(score=0.0, misfit=None)
+    return Likeness(score=0.0, misfit=None)
 
 
 def register(
@@ -179,10 +179,10 @@ def test_a_correction_moves_the_infrared_image(tmp_path: Path, crop: str) -> Non
     """Looks that agree on 6 pixels to the right: the images of later pairs are that much further right."""
     given = plan(tmp_path, f"{{correct: true, crop: {crop}}}")
 
-    def six_off(*_images: Gray) -> Sight:
+    def six_off(*_images: Gray) -> Likeness:
         left = Misfit(x_px=6.0, y_px=0.0)
         applied = registering.applied
-        return Sight(score=0.3, misfit=left if applied is None else left - applied)
+        return Likeness(score=0.3, misfit=left if applied is None else left - applied)
 
     registering = Registering(given, FakeClock(), estimate=six_off)
     steps = [register(registering, given, second=second) for second in range(400)]
@@ -204,9 +204,9 @@ def test_what_is_looked_at_is_seen_by_both(tmp_path: Path) -> None:
     """Where visible luma stands in for infrared the images fit anyhow; that part is left out."""
     shapes: list[tuple[int, ...]] = []
 
-    def measured(*images: Gray) -> Sight:
+    def measured(*images: Gray) -> Likeness:
         shapes.extend(image.shape for image in images)
-        return Sight(score=0.0, misfit=None)
+        return Likeness(score=0.0, misfit=None)
 
     given = plan(tmp_path)
     register(Registering(given, FakeClock(), estimate=measured), given)

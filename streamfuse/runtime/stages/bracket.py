@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +11,9 @@ import numpy.typing as npt
 from streamfuse.clock import NS_PER_MS, NS_PER_S, Clock
 from streamfuse.config.pipeline import RegistrationConfig
 from streamfuse.core.bracket import BracketWatch, Bump, Misfit, SlowCorrection
+from streamfuse.core.resemblance import Likeness
 
-__all__ = ["Bracket", "Estimate", "Sight"]
+__all__ = ["Bracket", "Estimate"]
 
 Gray = npt.NDArray[np.uint8]
 
@@ -22,25 +22,7 @@ _MOST_SHARE: Final = 0.01
 """Of the time, spent on looking."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """What one look at a pair says.
-
-    Raises:
-        ValueError: a score outside 0..1.
-    """
-
-    score: float
-    """How alike the images are where they lie, 0..1."""
-    misfit: Misfit | None
-    """How they would lie better; None: nothing sure can be said."""
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.score <= 1.0:
-            raise ValueError(f"score must be within 0..1, got {self.score}")
-
-
-Estimate = Callable[[Gray, Gray], Sight]
+Estimate = Callable[[Gray, Gray], Likeness]
 """Looks at the luma of the visible image and the registered infrared one, HxW; all of it seen by both."""
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from streamfuse.clock import NS_PER_MS, Clock
 from streamfuse.core.bracket import Bump
 from streamfuse.core.convert import image_to_rgb
+from streamfuse.core.resemblance import resemblance
 from streamfuse.engine.fusion import FusionEngine, Mode
 from streamfuse.engine.video import VideoFusion
 from streamfuse.frames import ColorRange, FramePair, Image, ImageSpec, Layer, PixelFormat
@@ -26,7 +27,6 @@ from streamfuse.runtime.plan import Plan
 from streamfuse.runtime.stages.infrared import Infrared
 from streamfuse.runtime.stages.looking import open_looking
 from streamfuse.runtime.stages.registering import Registered, Registering
-from streamfuse.runtime.stages.resemblance import resemblance
 
 if TYPE_CHECKING:  # with YOLO's libraries: only for pipelines that look for something
     from streamfuse.engine.tasks.runner import Looked

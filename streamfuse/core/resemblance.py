@@ -7,6 +7,7 @@ only, as the noise of an infrared camera is in the fine detail.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -14,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamfuse.core.bracket import Misfit
-from streamfuse.runtime.stages.bracket import Sight
 
-__all__ = ["resemblance"]
+__all__ = ["Likeness", "resemblance"]
 
 Floats = npt.NDArray[np.float32]
 Gray = npt.NDArray[np.uint8]
@@ -33,7 +33,25 @@ _MIN_CONFIDENCE: Final = 0.3
 """Share by which the best place must stand out from the best one elsewhere."""
 
 
-def resemblance(visible: Gray, infrared: Gray) -> Sight:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """What one look at a pair says.
+
+    Raises:
+        ValueError: a score outside 0..1.
+    """
+
+    score: float
+    """How alike the images are where they lie, 0..1."""
+    misfit: Misfit | None
+    """How they would lie better; None: nothing sure can be said."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"score must be within 0..1, got {self.score}")
+
+
+def resemblance(visible: Gray, infrared: Gray) -> Likeness:
     """Look at a registered pair.
 
     Args:
@@ -47,9 +65,9 @@ def resemblance(visible: Gray, infrared: Gray) -> Sight:
     first, second = _edges(first), _edges(second)
     power = float(np.vdot(first, first) * np.vdot(second, second)) ** 0.5
     if power == 0.0:
-        return Sight(score=0.0, misfit=None)
+        return Likeness(score=0.0, misfit=None)
     score = min(1.0, max(0.0, float(np.vdot(first, second)) / power))
-    return Sight(score=score, misfit=_best_place(_correlation(first, second), scale))
+    return Likeness(score=score, misfit=_best_place(_correlation(first, second), scale))
 
 
 def _working_size(first: Gray, second: Gray) -> tuple[Floats, Floats, int]:

@@ -11,10 +11,10 @@ import pytest
 
 from streamfuse.clock import NS_PER_S
 from streamfuse.core.bracket import BracketWatch
+from streamfuse.core.resemblance import resemblance
 from streamfuse.io.synthetic.spec import Light, StreetSpec
 from streamfuse.io.synthetic.street import Street
 from streamfuse.runtime.stages.bracket import Gray
-from streamfuse.runtime.stages.resemblance import resemblance
 
 MARGIN = 24
 
