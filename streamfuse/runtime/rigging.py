@@ -129,8 +129,10 @@ def describe_rig(name: str, rig: Rig, wanted: RegistrationConfig) -> str:
         if wanted.crop
         else f"infrared sees {float(registration.seen.mean()):.0%} of the visible picture"
     )
+    known = _known(config, distance_m)
     lacking = "; ".join(_lacking(config))
-    return f"{name}: registered at {_metres(distance_m)}, {seen}" + (f"; lacks {lacking}" if lacking else "")
+    words = f"{name}: registered at {_metres(distance_m)}{known}, {seen}"
+    return words + (f"; lacks {lacking}" if lacking else "")
 
 
 def bumped(misfit: Misfit) -> str:
@@ -147,6 +149,17 @@ def correction_ends(applied: Misfit) -> str:
         f"the infrared image was moved {applied} beyond the rig, which stays as it is; to keep that, "
         f"measure anew: {_ALIGN}"
     )
+
+
+def _known(config: RigConfig, distance_m: float) -> str:
+    """How surely the registration is known there, where the calibration has told it."""
+    notes = [plane.made_by for plane in config.planes if plane.distance_m == distance_m]
+    told = [
+        note.uncertainty["registration_px"]
+        for note in notes
+        if note and "registration_px" in note.uncertainty
+    ]
+    return f" (known to ± {told[0]:.1g} px)" if told else ""
 
 
 def _lacking(config: RigConfig) -> Iterator[str]:

@@ -31,11 +31,18 @@ def test_the_rig_is_told_with_what_it_lacks(tmp_path: Path) -> None:
     assert "registered already" in findings(tmp_path)["rig"].text
     (tmp_path / "rig.yaml").write_text(
         "visible: {size_wh: [64, 64]}\ninfrared: {size_wh: [64, 64]}\n"
-        "planes: [{distance_m: 12, H_visible_from_infrared: [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]]}]\n"
+        "planes:\n- distance_m: 12\n  H_visible_from_infrared: [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]]\n"
+        "  made_by: {uncertainty: {registration_px: 8.2}}\n"
     )
     rig = findings(tmp_path, "rig: rig.yaml\n")["rig"]
     assert rig.ok
-    for words in ("registered at 12 m", "infrared sees 97%", "lacks", "calibrate stereo", "calibrate align"):
+    for words in (
+        "registered at 12 m (known to ± 8 px)",
+        "infrared sees 97%",
+        "lacks",
+        "calibrate stereo",
+        "calibrate align",
+    ):
         assert words in rig.text
     elsewhere = findings(tmp_path, "rig: rig.yaml\nregistration: {distance_m: 3}\n")
     assert not elsewhere["rig"].ok
