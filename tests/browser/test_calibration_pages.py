@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from threading import Event
 
 import cv2
 import httpx
@@ -14,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from streamfuse.errors import CalibrationError, OutputError, UsageError
 from streamfuse.frames import Image, StreamName
 from streamfuse.geometry.boards.board import Board
-from streamfuse.io.calibrating.click_page import ClickPage
+from streamfuse.io.calibrating.click_page import ClickPage, Fitted
 from streamfuse.io.calibrating.live_page import LivePage
 from streamfuse.io.cameras.camera_news import CameraFrame
 from streamfuse.io.synthetic.board_spec import BoardSpec
@@ -93,9 +94,24 @@ def street() -> Street:
     return Street(StreetSpec(seed=7, light=Light.DAY, size_wh=(320, 240), people=2, cyclists=0, cars=2))
 
 
+class SlowFit:
+    """A fit that waits until it is let go, and remembers how many pairs it was asked for."""
+
+    def __init__(self, fit: _Fit) -> None:
+        self.go = Event()
+        self.go.set()
+        self.asked: list[int] = []
+        self._fit = fit
+
+    def __call__(self, pairs: np.ndarray) -> Fitted:
+        self.asked.append(len(pairs))
+        assert self.go.wait(20)
+        return self._fit(pairs)
+
+
 @pytest.fixture
-def clicks(street: Street) -> Iterator[ClickPage]:
-    """The page with both pictures of a moment."""
+def fit(street: Street) -> SlowFit:
+    """Residuals for pairs of the street."""
     visible = Picture(name="v", image=Image.from_rgb(street.visible(3.0)))
     infrared = Picture(name="i", image=Image.from_gray(street.infrared(3.0)))
 
@@ -105,8 +121,14 @@ def clicks(street: Street) -> Iterator[ClickPage]:
             raise CalibrationError("these pairs determine nothing")
         return np.asarray(found, np.float64)
 
-    fit = _Fit(visible, infrared, solve)
-    with ClickPage("127.0.0.1:0", visible.image, infrared.image, fit=fit) as page:
+    return SlowFit(_Fit(visible, infrared, solve))
+
+
+@pytest.fixture
+def clicks(street: Street, fit: SlowFit) -> Iterator[ClickPage]:
+    """The page with both pictures of a moment."""
+    pictures = Image.from_rgb(street.visible(3.0)), Image.from_gray(street.infrared(3.0))
+    with ClickPage("127.0.0.1:0", *pictures, fit=fit) as page:
         yield page
 
 
@@ -127,7 +149,8 @@ def in_visible(street: Street, point: tuple[float, float]) -> tuple[float, float
 
 
 def click_all(page: Page, street: Street) -> None:
-    """Every second pair begins in the infrared picture."""
+    """Every second pair begins in the infrared picture; nothing can be clicked before both are loaded."""
+    expect(page.locator("#order")).to_have_text("Click a point that both pictures show: 5 more")
     for number, point in enumerate(POINTS):
         sides = [("visible", in_visible(street, point)), ("infrared", point)]
         for side, place in sides if number % 2 else sides[::-1]:
@@ -142,7 +165,6 @@ def colours(page: Page, side: str) -> str:
 def test_points_are_clicked_fitted_and_saved(look: Look, clicks: ClickPage, street: Street) -> None:
     """Six true pairs fit to a pixel, blinking shows the overlay, and what is saved is what was clicked."""
     page = look(clicks.url)
-    expect(page.locator("#order")).to_have_text("Click a point that both pictures show: 5 more")
     expect(page.locator("#save")).to_be_disabled()
     click_all(page, street)
     expect(page.locator("#state")).to_contain_text("6 pairs, 0.")
@@ -171,6 +193,42 @@ def test_a_wrong_pair_is_seen_and_taken_back(look: Look, clicks: ClickPage, stre
     expect(page.locator("#state")).to_contain_text("6 pairs, 0.")
     page.keyboard.press("z")
     expect(page.locator("#state")).to_contain_text("5 pairs, 0.")
+
+
+def test_quick_clicks_wait_for_the_fit_and_are_not_lost(
+    look: Look, clicks: ClickPage, fit: SlowFit, street: Street
+) -> None:
+    """While a fit is under way pairs may be added: the next fit takes all of them, and shows residuals."""
+    page = look(clicks.url)
+    fit.go.clear()
+    click_all(page, street)
+    for point in ((200, 90), (90, 150)):
+        click_at(page, "visible", in_visible(street, point))
+        click_at(page, "infrared", point)
+    expect(page.locator("#state")).to_have_text("8 pairs")
+    fit.go.set()
+    expect(page.locator("#state")).to_contain_text("8 pairs, 0.")
+    expect(page.locator("#pairs td.number").first).to_contain_text("0.")
+    assert fit.asked == [5, 8]
+
+
+def test_saving_at_once_is_no_error(look: Look, clicks: ClickPage, fit: SlowFit, street: Street) -> None:
+    """Save while a fit is under way waits for it: its residuals stay, nothing more can be clicked."""
+    page = look(clicks.url)
+    fit.go.clear()
+    click_all(page, street)
+    page.locator("#save").click()
+    expect(page.locator("#save")).to_be_disabled()
+    click_at(page, "visible", (200, 100))
+    assert not clicks.saved.is_set()
+    fit.go.set()
+    assert clicks.saved.wait(10)
+    assert len(clicks.pairs) == 6
+    clicks.close()
+    expect(page.locator("#order")).to_have_text("6 pairs are saved. The result is in the terminal.")
+    expect(page.locator("#state")).to_have_attribute("data-tone", "good")
+    expect(page.locator("#state")).to_contain_text("saved, 0.")
+    expect(page.locator("#pairs td.number").last).to_contain_text("0.")
 
 
 def test_a_zoomed_picture_is_clicked_as_finely_as_it_is_seen(look: Look, clicks: ClickPage) -> None:

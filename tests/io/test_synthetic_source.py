@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from streamfuse.errors import SourceError
 from streamfuse.frames import ColorRange, PixelFormat, StreamName
+from streamfuse.io.synthetic import board_spec, spec
 from streamfuse.io.synthetic.source import SyntheticSource
 from streamfuse.io.synthetic.spec import Light, StreetSpec
 
@@ -113,3 +115,12 @@ def test_nothing_is_read_after_closing() -> None:
     source.close()
     source.close()
     assert source.read() is None
+
+
+def test_the_documents_name_every_key() -> None:
+    """The two tables of docs/cameras.md have a row for each key of the scenes, and no other."""
+    page = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text(encoding="utf-8")
+    for scene, keys in (("street", spec._KEYS), ("board", board_spec._KEYS)):
+        table = page.split(f"| key of the {scene} |")[1].split("\n\n")[0]
+        cells = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
+        assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(keys)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from streamfuse.cli.show import progress_bar
+from streamfuse.cli.calibrate.working import working
 
 if TYPE_CHECKING:
     from streamfuse.jobs.calibrating.align import AlignResult
@@ -76,6 +76,9 @@ def align(  # noqa: PLR0913, PLR0917 - one parameter for each option of the comm
     where a pipeline names no distance. Pictures that cannot be aligned are refused (exit code 4), and
     nothing is written; then --click or --points helps.
 
+    The confidence, 0 to 1, tells whether this is the right solution rather than another one: it is near 1 in
+    every good result, and says nothing of pixels. How far off it may be is the residual, in visible pixels.
+
     Example: streamfuse calibrate align --visible day/visible --infrared day/infrared --out rig.yaml
     --picture look.png
     """
@@ -92,7 +95,7 @@ def align(  # noqa: PLR0913, PLR0917 - one parameter for each option of the comm
         click=click,
         picture=picture,
     )
-    with progress_bar(Console(stderr=True), "reading pairs") as progress:
+    with working(Console(stderr=True), "reading pairs") as progress:
         result = calibrate_align(job, on_progress=progress, tell=_tell)
     if as_json:
         sys.stdout.write(json.dumps(result.as_dict(), indent=2) + "\n")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from streamfuse.cli.show import progress_bar
+from streamfuse.cli.calibrate.working import working
 
 __all__ = ["time"]
 
@@ -27,13 +27,17 @@ def time(
     file is used, so run `calibrate align` first. A still scene, motion that repeats itself or clocks that
     drift are refused (exit code 4), and nothing is written.
 
+    Each file begins at its first frame, as in `streamfuse run`, whatever time its first frame is stamped
+    with: what lies between the beginnings of two files is in the offset. For live cameras give a recording of
+    `streamfuse run` (recording://FOLDER), whose streams begin together.
+
     Example: streamfuse calibrate time --visible day/visible.mp4 --infrared day/infrared.mp4 --out rig.yaml
     """
     from streamfuse.cli.calibrate.showing import listed  # noqa: PLC0415 - slow imports wait for --help
     from streamfuse.jobs.calibrating.time import Time, calibrate_time  # noqa: PLC0415
 
     job = Time(visible=visible, infrared=infrared, out=out)
-    with progress_bar(Console(stderr=True), "watching") as progress:
+    with working(Console(stderr=True), "watching the visible recording") as progress:
         result = calibrate_time(job, on_progress=progress)
     if as_json:
         sys.stdout.write(json.dumps(result.as_dict(), indent=2) + "\n")

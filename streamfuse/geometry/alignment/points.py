@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +31,10 @@ _LINE: Final = 0.03
 """Points whose second extent is a smaller share of the first lie on one line."""
 _UNSTABLE: Final = 0.1
 """Share of the diagonal by which no pair may be predicted wrong by the others."""
+_CLUSTER: Final = 0.15
+"""Points whose extent is a smaller share of the diagonal leave the rest of the picture to guesses."""
+_CLEARLY: Final = 2.0
+"""By what factor one explanation must beat the next to be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +90,10 @@ def parse_points(
         if not raw.strip() or raw.lstrip().startswith("#"):
             continue
         cells = [cell.strip() for cell in next(csv.reader([raw]))]
+        if raw.count(";") >= len(COLUMNS) - 1:
+            raise ConfigError(
+                [f"{name}:{line}: separate the numbers by commas, as 12.5,7,9,4; got semicolons"]
+            )
         if not points and not problems and sorted(cells) == sorted(COLUMNS):
             order = tuple(cells.index(column) for column in COLUMNS)
             continue
@@ -117,7 +126,13 @@ def _row(cells: list[str], order: tuple[int, ...], limits: tuple[int, ...]) -> t
     return numbers, ""
 
 
-def fit_points(points: Floats, *, visible_size_wh: SizeWH, model: Model = "homography") -> PointFit:
+def fit_points(
+    points: Floats,
+    *,
+    visible_size_wh: SizeWH,
+    model: Model = "homography",
+    names: Sequence[str] | None = None,
+) -> PointFit:
     """Find the transform that most of the pairs agree on, and which of them are wrong.
 
     RANSAC, then least squares over the pairs that agree to 1 % of the picture's diagonal.
@@ -126,23 +141,31 @@ def fit_points(points: Floats, *, visible_size_wh: SizeWH, model: Model = "homog
         points: Nx4, visible x, y and infrared x, y.
         visible_size_wh: size of the visible picture.
         model: ``homography`` (five pairs or more) or ``affine`` (four or more).
+        names: of the pairs, for messages; None: ``pair 1`` and so on.
 
     Raises:
-        CalibrationError: too few pairs, all on one line, or pairs that contradict each other.
+        CalibrationError: too few pairs, all on one line or in a small part of the picture, or pairs that
+            contradict each other; where it is one, the message names it.
     """
+    names = names or [f"pair {number}" for number in range(1, len(points) + 1)]
     least, diagonal_px = _LEAST[model], math.hypot(*visible_size_wh)
     if len(points) < least:
         raise CalibrationError(
             f"{len(points)} point pairs are too few: a {model} takes {least}; give some more, spread out"
         )
     _check_spread(points)
+    _check_cluster(points, diagonal_px)
     tolerance_px = max(2.0, _TOLERANCE * diagonal_px)
     right = _agreeing(points, model, tolerance_px)
     if right.sum() < max(least, _LEAST_RIGHT * len(points)):
+        _name_the_odd_one(points, model, tolerance_px, names)
         raise CalibrationError(
             f"the point pairs contradict each other, or lie on one line but for one: {right.sum()} of "
             f"{len(points)} agree within {tolerance_px:.0f} px; correct the worst, or give some more"
         )
+    if right.sum() > least + 1 and (bent := _odd_one(points[right], model, tolerance_px)):
+        right[np.flatnonzero(right)[bent.place]] = False  # the transform had bent to it, away from others
+        right = _off(_least_squares(points[right], model), points) <= tolerance_px
     _check_spread(points[right])
     matrix = _least_squares(points[right], model)
     residuals = _off(matrix, points)
@@ -152,9 +175,12 @@ def fit_points(points: Floats, *, visible_size_wh: SizeWH, model: Model = "homog
         others[index] = False
         left_out[index] = _off(_least_squares(points[others], model), points[index : index + 1])[0]
     if not (left_out[right] < max(_UNSTABLE * diagonal_px, 4 * tolerance_px)).all():
+        _name_the_odd_one(points, model, tolerance_px, names)
+        lever = names[int(np.argmax(np.where(right, left_out, -1.0)))]
         raise CalibrationError(
-            "the point pairs do not determine the registration: all depends on one of them; spread them over "
-            "the whole picture, or give some more"
+            f"the point pairs do not determine the registration: all depends on one of them, {lever}, which "
+            "the others contradict or say nothing about; look at it, spread the points over the whole "
+            "picture, or give some more"
         )
     return PointFit(
         H_visible_from_infrared=matrix, residuals_px=residuals, wrong=~right, left_out_px=left_out
@@ -168,6 +194,49 @@ def _check_spread(points: Floats) -> None:
             raise CalibrationError(
                 f"all {stream} points lie on one line, or in one place; spread them over the whole picture"
             )
+
+
+def _check_cluster(points: Floats, diagonal_px: float) -> None:
+    extent_px = math.hypot(*np.ptp(points[:, :2], axis=0))
+    if extent_px < _CLUSTER * diagonal_px:
+        raise CalibrationError(
+            f"all points lie within {extent_px:.0f} px of a visible picture of {diagonal_px:.0f} px from "
+            "corner to corner, and say nothing about the rest of it; spread them over the whole picture"
+        )
+
+
+class _Odd(NamedTuple):
+    """The one pair without which all others agree."""
+
+    place: int
+    off_px: float
+    others_px: float
+    """Root mean square of the residuals of the others."""
+
+
+def _odd_one(points: Floats, model: Model, tolerance_px: float) -> _Odd | None:
+    """What explains the pairs twice as well as any other explanation of this kind, if anything does."""
+    if len(points) <= _LEAST[model]:
+        return None
+    rms_px, off_px = np.empty(len(points)), np.empty(len(points))
+    for index in range(len(points)):
+        off = _off(_least_squares(np.delete(points, index, axis=0), model), points)
+        off_px[index] = off[index]
+        rms_px[index] = math.sqrt(np.square(np.delete(off, index)).mean())
+    odd, next_best = (int(index) for index in np.argsort(rms_px)[:2])
+    others_agree = rms_px[odd] < min(tolerance_px, rms_px[next_best] / _CLEARLY)
+    if others_agree and _CLEARLY * tolerance_px < off_px[odd] < math.inf:
+        return _Odd(odd, float(off_px[odd]), float(rms_px[odd]))
+    return None
+
+
+def _name_the_odd_one(points: Floats, model: Model, tolerance_px: float, names: Sequence[str]) -> None:
+    odd = _odd_one(points, model, tolerance_px)
+    if odd is not None:
+        raise CalibrationError(
+            f"{names[odd.place]} seems wrong: the other {len(points) - 1} pairs agree to {odd.others_px:.1f} "
+            f"px without it, and it is {odd.off_px:.0f} px off; correct it, or take it out and give some more"
+        )
 
 
 def _agreeing(points: Floats, model: Model, tolerance_px: float) -> npt.NDArray[np.bool_]:

@@ -19,9 +19,9 @@ from streamfuse.io.images import write_png
 from streamfuse.io.rig_file import read_rig_config, write_rig_config
 from streamfuse.io.sources import redact
 from streamfuse.jobs.calibrating.align_finding import Found, Gray, Tell, from_clicks, from_file, from_pictures
-from streamfuse.jobs.calibrating.align_pairs import check_texture, checked
+from streamfuse.jobs.calibrating.align_pairs import check_texture, check_there, checked
 from streamfuse.jobs.calibrating.align_words import describe
-from streamfuse.jobs.calibrating.before_after import before_and_after
+from streamfuse.jobs.calibrating.before_after import before_and_after, most_telling
 from streamfuse.jobs.calibrating.pictures import PicturePair, is_camera, read_pairs
 from streamfuse.jobs.calibrating.provenance import made_by
 
@@ -115,7 +115,7 @@ def calibrate_align(
 
     Args:
         job: what to do.
-        on_progress: told about each pair that is read.
+        on_progress: told what is done at the moment: how much of it, of how much, and its words.
         tell: gets the address of the page for clicking.
 
     Raises:
@@ -131,12 +131,17 @@ def calibrate_align(
     pairs = _read(job, rig, on_progress)
     rig = rig.sized(visible_wh=pairs[0].visible.size_wh, infrared_wh=pairs[0].infrared.size_wh)
     grays = [(pair.visible.gray, pair.infrared.gray) for pair in pairs]
+    doing = on_progress or _quiet
+    if job.points is None and job.click is None:
+        doing(0, None, f"aligning {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}")
     found = _find(job, pairs[0], grays, tell)
+    if job.dense:
+        doing(0, None, "looking for a smooth correction")
     dense = refine_dense(grays, found.H) if job.dense else None
     plane = _plane(job, rig, pairs, found, dense)
     grown = _with_plane(rig, plane, found)
     if job.picture is not None:
-        write_png(job.picture, before_and_after(pairs[0], grown, plane.distance_m))
+        write_png(job.picture, before_and_after(most_telling(pairs), grown, plane.distance_m))
     write_rig_config(job.out, grown)
     notes = (
         *found.notes,
@@ -157,13 +162,15 @@ def calibrate_align(
 
 def _read(job: Align, rig: RigConfig, on_progress: Progress | None) -> list[PicturePair]:
     manual = job.points is not None or job.click is not None
+    for stream, location in ((StreamName.VISIBLE, job.visible), (StreamName.INFRARED, job.infrared)):
+        check_there(location, stream)
     most = 1 if manual and not job.dense else _MOST
     total = None if is_camera(job.visible, StreamName.VISIBLE) else most
     pairs = []
     for pair in checked(read_pairs(job.visible, job.infrared, most=most), rig):
         pairs.append(pair)
         if on_progress is not None:
-            on_progress(len(pairs), total, pair.name)
+            on_progress(len(pairs), total, "pairs read")
     if not pairs:
         raise SourceError(
             f"no pairs of pictures in {redact(job.visible)} and {redact(job.infrared)}; look what is there"
@@ -180,6 +187,10 @@ def _find(job: Align, pair: PicturePair, grays: Sequence[tuple[Gray, Gray]], tel
     if job.click is not None:
         return from_clicks(job.click, pair, model=job.model, tell=tell or _silent)
     return from_pictures(grays, model=job.model)
+
+
+def _quiet(done: int, total: int | None, words: str) -> None:
+    """Progress that nobody looks at."""
 
 
 def _silent(_: str) -> None:

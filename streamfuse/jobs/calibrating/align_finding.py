@@ -68,8 +68,9 @@ def from_file(path: Path, pair: PicturePair, *, model: Model) -> Found:
     points, lines = parse_points(
         _text(path), name=str(path), visible_size_wh=visible_wh, infrared_size_wh=infrared_wh
     )
-    fit = fit_points(points, visible_size_wh=visible_wh, model=model)
-    return _judged(fit, [f"{path.name}:{line}" for line in lines], diagonal_px=math.hypot(*visible_wh))
+    names = [f"{path.name}:{line}" for line in lines]
+    fit = fit_points(points, visible_size_wh=visible_wh, model=model, names=names)
+    return _judged(fit, names, diagonal_px=math.hypot(*visible_wh))
 
 
 def from_clicks(page: str, pair: PicturePair, *, model: Model, tell: Tell) -> Found:

@@ -38,7 +38,10 @@ def describe(rig: RigConfig, plane: PlaneConfig, *, confidence: float, residual_
     scale = math.sqrt(abs(np.linalg.det(jacobian)))
     angle = math.degrees(math.atan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1]))
     right, down = place - (np.array(rig.visible_size_wh) - 1) / 2
-    fit = f"confidence {confidence:.2f}, residual {residual_px:.1f} px"
+    fit = (
+        f"confidence {confidence:.2f} that this is the right solution and not another one; it may be off by "
+        f"{residual_px:.1f} px (residual)"
+    )
     lies = (
         f"The middle of the infrared picture lies {_off(right, 'right', 'left')} of and "
         f"{_off(down, 'below', 'above')} the middle of the visible one; it is turned by {abs(angle):.1f}° "

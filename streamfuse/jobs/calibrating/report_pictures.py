@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -21,7 +22,6 @@ __all__ = ["Looks", "checkerboard", "edges_over", "picture"]
 Gray = npt.NDArray[np.uint8]
 Rgb = npt.NDArray[np.uint8]
 
-_WIDEST_PX: Final = 960
 _QUALITY: Final = 80
 _SQUARES: Final = 8
 """Across a checkerboard picture."""
@@ -29,6 +29,8 @@ _EDGES: Final = 0.94
 """Quantile of the gradient from which a pixel is drawn as an edge."""
 _SOFT: Final = 1 / 400
 """Of the width: finer structure of a thermal picture is noise, and no edge."""
+_REACH: Final = 4
+"""Standard deviations after which nothing is left of a blurred step."""
 _ORANGE: Final = (255, 140, 0)
 _WARM: Final = np.array((1.0, 0.8, 0.5))
 """R, G, B of infrared squares, to tell them from the visible ones."""
@@ -46,13 +48,21 @@ class Looks:
     seen: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, pair: PicturePair, geometry: RigGeometry, distance_m: float | None = None) -> Self:
+    def of(
+        cls,
+        pair: PicturePair,
+        geometry: RigGeometry,
+        distance_m: float | None = None,
+        *,
+        widest_px: int = 960,
+    ) -> Self:
         """Register a pair.
 
         Args:
             pair: of the sizes of the rig.
             geometry: the rig.
             distance_m: at which; None: that of the first plane.
+            widest_px: wider pictures are shrunk to this.
 
         Raises:
             UsageError: pictures of other sizes than the rig's.
@@ -67,10 +77,10 @@ class Looks:
         warped = way.apply(Image.from_gray(infrared), Image.from_gray(visible)).planes[0]
         stretched = cv2.resize(infrared, pair.visible.size_wh, interpolation=cv2.INTER_LINEAR)
         return cls(
-            visible=_shrunk(visible),
-            stretched=_shrunk(np.asarray(stretched, np.uint8)),
-            registered=_shrunk(np.where(way.seen, warped, 0).astype(np.uint8)),
-            seen=_shrunk(way.seen.astype(np.uint8) * 255) == 255,
+            visible=_shrunk(visible, widest_px),
+            stretched=_shrunk(np.asarray(stretched, np.uint8), widest_px),
+            registered=_shrunk(np.where(way.seen, warped, 0).astype(np.uint8), widest_px),
+            seen=_shrunk(way.seen.astype(np.uint8) * 255, widest_px) == 255,
         )
 
 
@@ -85,9 +95,12 @@ def checkerboard(visible: Gray, infrared: Gray) -> Rgb:
 
 def edges_over(looks: Looks) -> Rgb:
     """The visible picture, darkened, with the edges of the registered infrared one in orange."""
-    soft = cv2.GaussianBlur(looks.registered.astype(np.float32), (0, 0), looks.visible.shape[1] * _SOFT)
+    soft_px = looks.visible.shape[1] * _SOFT
+    soft = cv2.GaussianBlur(looks.registered.astype(np.float32), (0, 0), soft_px)
     strength = np.hypot(*np.gradient(soft))
-    inside = cv2.erode(looks.seen.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_)
+    # The frame of what infrared sees is no edge of the scene, and its blur reaches some deviations inwards.
+    reach_px = 2 * math.ceil(_REACH * soft_px) + 5
+    inside = cv2.erode(looks.seen.astype(np.uint8), np.ones((reach_px, reach_px), np.uint8)).astype(np.bool_)
     shown = np.repeat((looks.visible * 0.6).astype(np.uint8)[..., None], 3, axis=2)
     if inside.any():
         strong = strength > max(float(np.quantile(strength[inside], _EDGES)), 1.0)
@@ -108,9 +121,9 @@ def _bright(gray: Gray) -> Gray:
     return np.asarray(share**0.7 * 255 + 0.5, np.uint8)
 
 
-def _shrunk(gray: Gray) -> Gray:
+def _shrunk(gray: Gray, widest_px: int) -> Gray:
     height, width = gray.shape
-    if width <= _WIDEST_PX:
+    if width <= widest_px:
         return gray
-    size_wh = _WIDEST_PX, max(1, round(height * _WIDEST_PX / width))
+    size_wh = widest_px, max(1, round(height * widest_px / width))
     return np.asarray(cv2.resize(gray, size_wh, interpolation=cv2.INTER_AREA), np.uint8)

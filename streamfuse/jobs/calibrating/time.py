@@ -21,7 +21,9 @@ from streamfuse.geometry.rig import RigGeometry
 from streamfuse.geometry.warp import Registration
 from streamfuse.io.files import check_writable
 from streamfuse.io.rig_file import read_rig_config, write_rig_config
+from streamfuse.io.source import SourceInfo
 from streamfuse.io.sources import open_source, redact
+from streamfuse.jobs.calibrating.align_pairs import check_there
 from streamfuse.jobs.calibrating.pictures import is_camera, source_of
 from streamfuse.jobs.calibrating.provenance import made_by
 
@@ -92,17 +94,21 @@ def calibrate_time(job: Time, *, on_progress: Progress | None = None) -> TimeRes
         SourceError: a recording cannot be read.
         OutputError: the rig file cannot be written.
     """
+    for stream, location in ((StreamName.VISIBLE, job.visible), (StreamName.INFRARED, job.infrared)):
+        check_there(location, stream)
     rig = read_rig_config(job.out) or RigConfig()
     check_writable(job.out.absolute().parent)
     visible, visible_wh = _track(job.visible, StreamName.VISIBLE, _as_it_is, on_progress)
     prepare = _registered(rig) if _registers(rig) else _as_it_is
     infrared, infrared_wh = _track(job.infrared, StreamName.INFRARED, prepare, on_progress, sized=rig)
     rig = rig.sized(visible_wh=visible_wh, infrared_wh=infrared_wh)
+    if on_progress is not None:
+        on_progress(0, None, "comparing the motion in both")
     shift = find_shift(visible, infrared, registered=_registers(rig))
     # The rig's own note tells of the other measurements; what this one says stands beside them.
     note = _note(rig.made_by, job, shift)
     write_rig_config(job.out, rig.grown(time_offset_ms=round(shift.offset_ms, 2), made_by=note))
-    return TimeResult(shift=shift, out=job.out, notes=tuple(_notes(rig, shift)))
+    return TimeResult(shift=shift, out=job.out, notes=tuple(_notes(rig, shift, job)))
 
 
 def _as_it_is(image: Image) -> Image:
@@ -147,8 +153,13 @@ def _track(
                     break
                 track.add(_plane(prepare(frame.image)), frame.pts_ns)
                 if on_progress is not None:
-                    on_progress(len(track), source.info.frame_count, str(stream))
+                    on_progress(len(track), _frames_used(source.info), f"{stream} frames watched")
     return track, size_wh
+
+
+def _frames_used(info: SourceInfo) -> int | None:
+    """How many frames are looked at, where that is known."""
+    return None if info.frame_count is None else min(info.frame_count, round(MAX_SECONDS * info.fps) + 1)
 
 
 def _plane(image: Image) -> np.ndarray[Any, Any]:
@@ -167,10 +178,17 @@ def _note(before: MadeBy | None, job: Time, shift: TimeShift) -> MadeBy:
     return MadeBy.model_validate(kept | {"time_offset": note.model_dump(mode="json", exclude_defaults=True)})
 
 
-def _notes(rig: RigConfig, shift: TimeShift) -> list[str]:
+def _notes(rig: RigConfig, shift: TimeShift, job: Time) -> list[str]:
     low, high = shift.interval_ms
     between = f"({low:+.1f} to {high:+.1f} ms with 95 %)"
     notes = [f"Infrared capture times get {shift.offset_ms:+.1f} ms added {between}."]
+    both = ((StreamName.VISIBLE, job.visible), (StreamName.INFRARED, job.infrared))
+    if any("://" not in source_of(location, stream).uri for stream, location in both):
+        notes.append(
+            "A file begins at its first frame, here as in `streamfuse run`: what lies between the beginnings "
+            "of the two is in the offset. For live cameras, measure on a recording of `streamfuse run`, "
+            "whose streams begin together."
+        )
     if not _registers(rig):
         notes.append(
             "The rig file has no registration, which makes the offset less sure; "

@@ -113,3 +113,36 @@ def test_all_mistakes_of_a_file_are_told_with_their_lines() -> None:
         "p.csv:4: visible_x: expected a finite number, got nan",
         "p.csv:5: infrared_x: 320 is outside of the picture, which has 0 to 319",
     )
+
+
+def test_semicolons_are_told_once() -> None:
+    """A file of another country gets one sentence, not one for each line."""
+    with pytest.raises(ConfigError) as caught:
+        parse("visible_x;visible_y;infrared_x;infrared_y\n1;2;3;4\n5,5;6;7;8\n")
+    (problem,) = caught.value.problems
+    assert problem.startswith("p.csv:1: separate the numbers by commas")
+
+
+def test_one_wrong_pair_of_six_is_named() -> None:
+    """It is left out, or the refusal names it; five pairs seldom agree on something else."""
+    named = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        points = pairs(scattered(6, seed)) + rng.normal(0, 0.5, (6, 4))
+        wrong = int(rng.integers(6))
+        points[wrong, :2] += 90.0 * np.array(((-1) ** seed, 0.5))
+        names = [f"p.csv:{line}" for line in range(2, 8)]
+        try:
+            fit = fit_points(points, visible_size_wh=WH, names=names)
+        except CalibrationError as error:
+            named += f"p.csv:{wrong + 2}" in str(error)
+        else:
+            named += list(np.flatnonzero(fit.wrong)) == [wrong]
+    assert named >= 56
+
+
+def test_a_cluster_says_nothing_about_the_rest() -> None:
+    """Points in one corner of the picture are refused, as exact as they may be."""
+    cluster = np.array([(40.0, 40), (90, 44), (45, 92), (88, 90), (66, 60), (70, 75)])
+    with pytest.raises(CalibrationError, match=r"all points lie within .* say nothing about the rest"):
+        fit_points(pairs(cluster), visible_size_wh=WH)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,13 @@ from streamfuse.errors import (
     UsageError,
 )
 from streamfuse.frames import Image, ImageSpec, PixelFormat
+from streamfuse.geometry.rig import RigGeometry
 from streamfuse.io.images import read_image, write_png
 from streamfuse.io.rig_file import write_rig_config
 from streamfuse.jobs.calibrating.align import Align, calibrate_align
+from streamfuse.jobs.calibrating.before_after import before_and_after, most_telling
+from streamfuse.jobs.calibrating.pictures import read_pairs
+from streamfuse.jobs.calibrating.report_pictures import Looks, edges_over
 
 TRUE = np.array([[1.1, -0.03, -20.0], [0.03, 1.1, -12.0], [0.0, 0.0, 1.0]])
 
@@ -123,10 +128,32 @@ def test_a_wrong_point_is_named(scene: Path) -> None:
 
 
 def test_the_picture_shows_both_before_and_after(scene: Path) -> None:
-    """Two chessboards with a gap, in colour; the one after is smoother across its fields."""
+    """Two chessboards with a gap, in colour."""
     calibrate_align(job(scene, picture=scene / "look.png"))
     picture = read_image(scene / "look.png")
     assert picture.spec.size_wh == (648, 240)
+
+
+def test_where_infrared_does_not_look_no_picture_pretends_it_does(scene: Path) -> None:
+    """Infrared squares are hatched there, whatever is visible; no edge of the frame is drawn."""
+    pair = next(read_pairs(str(scene / "visible.png"), str(scene / "infrared.png")))
+    plane = {"distance_m": 9.0, "H_visible_from_infrared": [[0.5, 0, 90], [0, 0.5, 70], [0, 0, 1]]}
+    sizes = {"size_wh": (320, 240)}
+    rig = RigConfig.model_validate({"visible": sizes, "infrared": sizes, "planes": (plane,)})
+    after = before_and_after(pair, rig, 9.0).planes[0][:, 328:]
+    square = after[:40, 40:80]
+    assert {int(level) for level in np.unique(square[..., 0])} == {0, 70}
+    looks = Looks.of(pair, RigGeometry.of(rig))
+    flat = replace(looks, registered=np.where(looks.seen, 255, 0).astype(np.uint8))
+    assert not (edges_over(flat) == (255, 140, 0)).all(axis=-1).any()
+
+
+def test_the_pair_with_the_most_to_see_is_shown(scene: Path) -> None:
+    """Of a dark moment and a bright one the picture is of the bright one, whichever comes first."""
+    pair = next(read_pairs(str(scene / "visible.png"), str(scene / "infrared.png")))
+    dim = Image.from_gray(pair.visible.gray // 8)
+    dark = replace(pair, visible=replace(pair.visible, image=dim))
+    assert most_telling([dark, pair, dark]) is pair
 
 
 def test_the_pictures_align_without_points(scene: Path) -> None:
@@ -207,15 +234,37 @@ def test_bad_input_ends_with_a_sentence(
 
 
 def test_mixed_sizes_are_refused(scene: Path) -> None:
-    """A folder must hold pictures of one size."""
+    """A folder must hold pictures of one size; the camera and the picture are named."""
     for name in ("visible", "infrared"):
         (scene / name).mkdir()
         write_png(scene / name / "1.png", read_image(scene / f"{name}.png"))
-        write_png(scene / name / "2.png", Image.from_gray(np.zeros((100, 100), np.uint8)))
-    with pytest.raises(UsageError, match=r"mixed resolutions|made for"):
-        calibrate_align(
-            job(scene, visible=str(scene / "visible"), infrared=str(scene / "infrared"), points=None)
-        )
+    write_png(scene / "visible" / "2.png", read_image(scene / "visible.png"))
+    write_png(scene / "infrared" / "2.png", Image.from_gray(np.zeros((100, 90), np.uint8)))
+    folders = {"visible": str(scene / "visible"), "infrared": str(scene / "infrared"), "points": None}
+    with pytest.raises(UsageError, match=r"the infrared picture 2.png has 90x100, and 1.png has 320x240"):
+        calibrate_align(job(scene, **folders))
+
+
+def test_what_is_not_there_is_said_before_kinds_are_compared(scene: Path) -> None:
+    """A folder and a name that is none."""
+    with pytest.raises(SourceError, match=r"infrared: .*missing: there is no such file or folder"):
+        calibrate_align(job(scene, visible=str(scene), infrared=str(scene / "missing")))
+
+
+def test_tiny_pictures_are_called_tiny(scene: Path) -> None:
+    """One pixel is no question of the lens."""
+    write_png(scene / "visible.png", Image.from_gray(np.zeros((1, 1), np.uint8)))
+    with pytest.raises(UsageError, match=r"visible.png has 1x1, too small to align"):
+        calibrate_align(job(scene, points=None))
+
+
+def test_each_step_is_told(scene: Path) -> None:
+    """Pairs read, then what takes long."""
+    told: list[tuple[int, int | None, str]] = []
+    calibrate_align(
+        job(scene, points=None), on_progress=lambda done, total, words: told.append((done, total, words))
+    )
+    assert told == [(1, 12, "pairs read"), (0, None, "aligning 1 pair")]
 
 
 def test_options_that_exclude_each_other_are_refused(scene: Path) -> None:
@@ -238,6 +287,7 @@ def test_the_command_prints_words_or_json(scene: Path) -> None:
     assert told.exit_code == 0, told.output
     assert "Plane at 12.5 m" in told.output
     assert "--picture" in told.output
+    assert "right solution" in told.output
     values = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert values["distance_m"] == 12.5
     assert corner_error(values["H_visible_from_infrared"]) < 0.01

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamfuse.config.rig import CameraConfig, MadeBy, PlaneConfig, RigConfig
-from streamfuse.errors import CalibrationError, UsageError
+from streamfuse.errors import CalibrationError, SourceError, UsageError
 from streamfuse.io.rig_file import read_rig_config, write_rig_config
 from streamfuse.io.synthetic.spec import StreetSpec
 from streamfuse.io.synthetic.street import Street
@@ -92,6 +92,12 @@ def test_recordings_of_different_scenes_are_refused(street: Path, tmp_path: Path
     assert out.read_bytes() == street.read_bytes()
 
 
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    """A name that is none, before anything is read."""
+    with pytest.raises(SourceError, match=r"infrared: .*none.mp4: there is no such file or folder"):
+        calibrate_time(Time(visible=_street(1), infrared=str(tmp_path / "none.mp4"), out=tmp_path / "r.yaml"))
+
+
 @pytest.mark.slow
 def test_a_registered_clip_is_synchronous_to_a_frame(data_dir: Path, tmp_path: Path) -> None:
     """A real clip with smoke, whose pictures lie on each other; the rig file says so."""
@@ -99,6 +105,7 @@ def test_a_registered_clip_is_synchronous_to_a_frame(data_dir: Path, tmp_path: P
     write_rig_config(out, _registered([[1, 0, 0], [0, 1, 0], [0, 0, 1]], (640, 480)))
     result = calibrate_time(_clip(data_dir, "0117_1605.mp4", out))
     assert abs(result.shift.offset_ms) < 34
+    assert any("begins at its first frame" in note for note in result.notes)
 
 
 def test_a_live_camera_is_told_what_to_do(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ const clicked = { visible: [], infrared: [] };
 const panes = Object.fromEntries(SIDES.map((side) => [side, new Pane(find(side), (point) => place(side, point))]));
 let least = 5;
 let changes = 0;
+let fitting = null;
+let residuals = [];
 let warped = null;
 let blinking = 0;
 let saved = false;
@@ -26,12 +28,14 @@ function place(side, point) {
 }
 
 function undo() {
+  if (saved) return;
   const most = Math.max(clicked.visible.length, clicked.infrared.length);
   for (const side of SIDES) clicked[side].length = Math.min(clicked[side].length, most - 1);
   changed();
 }
 
 function remove(number) {
+  if (saved) return;
   for (const side of SIDES) clicked[side].splice(number, 1);
   changed();
 }
@@ -46,11 +50,22 @@ function changed() {
   const other = open === "visible" ? "infrared" : "visible";
   say(find("order"), open ? `Click the same point in the ${other} picture`
     : complete() < least ? `Click a point that both pictures show: ${least - complete()} more` : "Add pairs, or save");
-  list([]);
+  tone(`${complete()} pairs`, "quiet");
+  changes += 1;
+  residuals = [];
+  list();
   stopBlinking();
   warped = null;
   buttons();
-  fit(++changes);
+  fitting ??= follow().finally(() => { fitting = null; });
+}
+
+/** One fit at a time, of what there is by then: quick clicks must not queue up. */
+async function follow() {
+  for (let seen = null; seen !== changes;) {
+    seen = changes;
+    if (complete() >= least) await fit(seen);
+  }
 }
 
 function buttons() {
@@ -59,12 +74,12 @@ function buttons() {
   find("blink").disabled = !warped;
 }
 
-function list(residuals) {
+function list(waiting = complete() < least ? "–" : "…") {
   const worst = Math.max(...residuals);
   find("pairs").tBodies[0].replaceChildren(...pairs().map((_, number) => make("tr",
     { dataset: residuals[number] > 3 && residuals[number] === worst ? { tone: "bad" } : {} },
     make("td", {}, `${number + 1}`),
-    make("td", { className: "number" }, residuals.length ? `${residuals[number].toFixed(1)} px` : "–"),
+    make("td", { className: "number" }, residuals.length ? `${residuals[number].toFixed(1)} px` : waiting),
     make("td", {}, make("button", { className: "text", textContent: "×", disabled: saved, title: `Remove pair ${number + 1}`, onclick: () => remove(number) })),
   )));
 }
@@ -82,22 +97,26 @@ async function picture(name, number) {
   return image;
 }
 
-/** Shows the fit of the newest change; an answer to an older one is dropped. */
+/** Shows the fit of a change, unless another one has come since. */
 async function fit(change) {
-  tone(`${complete()} pairs`, "quiet");
-  if (complete() < least) return;
   try {
     const told = await post("fit");
+    if (change !== changes) return;
+    residuals = told.residual_px;
+    list();
+    tone(`${complete()} pairs, ${told.rms_px.toFixed(2)} px RMS`, told.rms_px < 3 ? "good" : "warn");
     const overlay = await picture("warped", told.number);
     if (change !== changes) return;
     warped = overlay;
-    list(told.residual_px);
-    tone(`${complete()} pairs, ${told.rms_px.toFixed(2)} px RMS`, told.rms_px < 3 ? "good" : "warn");
     buttons();
   } catch (error) {
-    if (change === changes) tone(error.message, "bad");
+    if (change !== changes) return;
+    tone(error.message, "bad");
+    if (!residuals.length) list("–");
   }
 }
+
+const rms = (numbers) => Math.hypot(...numbers) / Math.sqrt(numbers.length);
 
 function tone(words, kind) {
   say(find("state"), words);
@@ -124,23 +143,29 @@ function blink() {
   blinking = setInterval(turn, BLINK_MS);
 }
 
+/** Nothing changes any more, and the fit under way is waited for: the server goes once the pairs are saved. */
 async function save() {
+  saved = true;
+  list();
+  buttons();
   try {
+    await fitting;
     await post("save");
-    saved = true;
-    tone("saved", "good");
+    tone(residuals.length ? `saved, ${rms(residuals).toFixed(2)} px RMS` : "saved", "good");
     say(find("order"), `${complete()} pairs are saved. The result is in the terminal.`);
-    list([]);
-    buttons();
   } catch (error) {
+    saved = false;
     tone(error.message, "bad");
+    list();
+    buttons();
   }
 }
 
 async function start() {
   const news = await load("news.json?after=0");
   least = news.least;
-  for (const side of SIDES) panes[side].setImage(await picture(side, news.number));
+  const images = await Promise.all(SIDES.map((side) => picture(side, news.number)));
+  SIDES.forEach((side, number) => panes[side].setImage(images[number]));
   changed();
 }
 
@@ -151,4 +176,4 @@ addEventListener("keydown", ({ key, ctrlKey, metaKey }) => {
   if (key === "z" && !find("undo").disabled) undo();
   if (key === "b" && !ctrlKey && !metaKey && !find("blink").disabled) blink();
 });
-start();
+start().catch((error) => tone(error.message, "bad"));
