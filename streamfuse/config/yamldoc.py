@@ -56,7 +56,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def plain_text(self, text: str) -> yaml.Node:
-        return self.represent_str(_UNUSABLE.sub("\ufffd", text))
+        # What YAML takes for the end of a line, or cannot show, only comes back from between double quotes.
+        style = None if all(char.isprintable() or char == "\n" for char in text) else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", _UNUSABLE.sub("\ufffd", text), style=style)
 
 
 _Dumper.add_multi_representer(str, _Dumper.plain_text)
