@@ -189,6 +189,16 @@ class CameraConfig(Block):
     made_by: MadeBy | None = None
     """Where the intrinsics are from."""
 
+    @field_validator("intrinsics")
+    @classmethod
+    def _centre_is_near(cls, value: Intrinsics | None, info: ValidationInfo) -> Intrinsics | None:
+        size_wh = info.data.get("size_wh")
+        if value is None or size_wh is None:  # a wrong size is reported itself
+            return value
+        if not all(-side <= c <= 2 * side for c, side in zip((value.cx, value.cy), size_wh, strict=True)):
+            raise expected("cx and cy in the picture, or at most its size beside it: pixels of size_wh")
+        return value
+
 
 class PoseConfig(Block):
     """Rigid motion that takes infrared camera coordinates to visible ones."""

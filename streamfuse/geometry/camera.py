@@ -31,7 +31,8 @@ class Camera:
 
     Raises:
         ValueError: a size or focal length that is not positive, a number that is not finite, or a count of
-            coefficients that the model does not have.
+            coefficients that the model does not have; a principal point more than the size of the picture
+            away from it.
     """
 
     size_wh: SizeWH
@@ -57,6 +58,11 @@ class Camera:
             raise ValueError(f"intrinsics must be finite, got {numbers}")
         if min(self.fx, self.fy) <= 0:
             raise ValueError(f"focal lengths must be positive, got {self.fx}, {self.fy}")
+        if not all(-side <= c <= 2 * side for c, side in zip((self.cx, self.cy), self.size_wh, strict=True)):
+            raise ValueError(
+                f"the principal point must lie in the picture of {self.size_wh[0]}x{self.size_wh[1]}, or at "
+                f"most its size beside it, got ({self.cx:g}, {self.cy:g})"
+            )
         counts = _COEFFICIENTS[self.model]
         if len(self.distortion) not in counts:
             raise ValueError(

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +88,35 @@ def test_help_ends_with_an_example(command: str) -> None:
     text, error = run(command, "--help")
     assert error is None
     assert f"Example: streamfuse calibrate {command}" in text
+
+
+def test_next_is_the_pair_when_the_other_lens_is_there(infrared: Path, tmp_path: Path) -> None:
+    """Nobody is sent to do again what is done."""
+    out = tmp_path / "rig.yaml"
+    other = {"model": "pinhole", "fx": 900, "fy": 900, "cx": 640, "cy": 480}
+    out.write_text(json.dumps({"visible": {"size_wh": [1280, 960], "intrinsics": other}}))
+    arguments = ["--camera", "infrared", "--board", BOARD, "--out", str(out)]
+    for name in sorted(infrared.glob("*.png"))[1:6]:
+        arguments += ["--images", str(name)]
+    text, error = run("intrinsics", *arguments)
+    assert error is None
+    assert "Next: `streamfuse calibrate stereo` with this file" in text
+    assert "the same for the visible camera" not in text
+
+
+@pytest.mark.timeout(60)
+def test_a_scene_without_end_shows_progress_and_heeds_ctrl_c(tmp_path: Path) -> None:
+    """A picture a second of its own time, not all between; and 130 soon after."""
+    command = [sys.executable, "-m", "streamfuse", "calibrate", "intrinsics", "--images", "synthetic://board"]
+    command += ["--camera", "visible", "--board", BOARD, "--out", str(tmp_path / "rig.yaml")]
+    owner, terminal = pty.openpty()
+    with (
+        os.fdopen(owner, "rb", buffering=0) as screen,
+        os.fdopen(terminal, "wb", buffering=0) as told,
+        subprocess.Popen(command, stderr=told, stdout=subprocess.DEVNULL) as process,
+    ):
+        seen = b""
+        while b"1.00 s" not in seen:
+            seen += screen.read(4096)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130

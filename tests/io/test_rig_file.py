@@ -18,19 +18,21 @@ from streamfuse.io.rig_file import read_rig_config, write_rig_config
 FINITE = st.floats(-1e6, 1e6)
 POSITIVE = st.floats(1e-3, 1e6)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+CENTRE = st.floats(-2, 4)
+"""In a picture of two pixels, or its size beside it."""
 LENSES = st.one_of(
     st.fixed_dictionaries(
         {
             "model": st.just("pinhole"),
             "fx": POSITIVE,
             "fy": POSITIVE,
-            "cx": FINITE,
-            "cy": FINITE,
+            "cx": CENTRE,
+            "cy": CENTRE,
             "distortion": st.sampled_from([0, 4, 5, 8, 12, 14]).flatmap(lambda n: st.tuples(*[FINITE] * n)),
         }
     ),
     st.fixed_dictionaries(
-        {"model": st.just("fisheye"), "fx": POSITIVE, "fy": POSITIVE, "cx": FINITE, "cy": FINITE}
+        {"model": st.just("fisheye"), "fx": POSITIVE, "fy": POSITIVE, "cx": CENTRE, "cy": CENTRE}
     ),
 )
 MADE_BY = st.fixed_dictionaries(

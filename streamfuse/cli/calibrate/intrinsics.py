@@ -70,7 +70,9 @@ def _show(result: IntrinsicsResult) -> None:
 
     found = result.calibration
     width, height = found.camera.size_wh
-    views = views_table(f"{result.camera} camera, {result.board.spec}", found, result.empty)
+    views = views_table(
+        f"{result.camera} camera, {result.board.spec}", found, result.empty | result.unreadable
+    )
     lens = lens_table(f"{found.camera.model} lens, {width}x{height}", found)
     summary = (
         f"RMS {found.rms_px:.3f} px over {len(found.used)} pictures that cover {100 * found.coverage:.0f} % "
@@ -81,4 +83,6 @@ def _show(result: IntrinsicsResult) -> None:
 
 def _next(result: IntrinsicsResult) -> str:
     other = result.camera.other
+    if result.has_other:
+        return "Next: `streamfuse calibrate stereo` with this file, which has both lenses."
     return f"Next: the same for the {other} camera, then `streamfuse calibrate stereo` with this file."

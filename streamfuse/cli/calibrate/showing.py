@@ -69,14 +69,14 @@ def plain_table(title: str, *columns: str) -> Table:
     return table
 
 
-def views_table(title: str, found: CameraCalibration, empty: Iterable[str]) -> Table:
-    """Every picture: what was found in it and how it fits."""
+def views_table(title: str, found: CameraCalibration, unused: Mapping[str, str]) -> Table:
+    """Every picture: what was found in it and how it fits, or why it was not used."""
     table = plain_table(title, "picture", "corners", "RMS px", "worst px", "")
     for view in found.views:
         numbers = (str(len(view.ids)), f"{view.rms_px:.2f}", f"{view.worst_px:.2f}")
         table.add_row(Text(view.name), *numbers, _verdict(view))
-    for name in empty:
-        table.add_row(Text(name), "", "", "", Text("no board found", style="yellow"))
+    for name, reason in unused.items():
+        table.add_row(Text(name), "", "", "", Text(reason, style="yellow"))
     return table
 
 

@@ -106,8 +106,8 @@ def _pairs(result: StereoResult) -> Table:
             Text(word, style="yellow" if pair.left_out else "green"),
         )
     for stream, names in result.empty.items():
-        for name in names:
-            table.add_row(Text(name), "", "", "", Text(f"no board found in {stream}", style="yellow"))
+        for name, reason in names.items():
+            table.add_row(Text(name), "", "", "", Text(f"{reason} in {stream}", style="yellow"))
     return table
 
 

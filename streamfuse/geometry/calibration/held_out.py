@@ -43,6 +43,8 @@ class HeldOut:
     """The solution of all pairs."""
     parts: tuple[Lenses, ...]
     """Those without one group each."""
+    shaken: tuple[Lenses, ...] = ()
+    """Those with a number of a given lens moved by its standard deviation."""
 
     @property
     def median_px(self) -> float:
@@ -53,7 +55,8 @@ class HeldOut:
         """Standard deviation of the registration for objects at a distance: RMS over the common field.
 
         Visible pixels, by the delete-a-group jackknife (Efron, Tibshirani: An Introduction to the Bootstrap,
-        1993, ch. 11). It shows what an RMS cannot: how surely the pose reaches farther than the board was.
+        1993, ch. 11), with what the uncertainty of given lenses adds. It shows what an RMS cannot: how surely
+        the pose reaches farther than the board was.
         None where the cameras see nothing in common.
         """
         width, height = self.whole.infrared.size_wh
@@ -62,11 +65,15 @@ class HeldOut:
         )
         grid = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
         common = within(self.whole.visible_from_infrared(grid, distance_m), self.whole.visible.size_wh)
-        places = np.array([part.visible_from_infrared(grid[common], distance_m) for part in self.parts])
-        if not common.any() or not np.isfinite(places).all():
+        places, moved = (
+            np.array([each.visible_from_infrared(grid[common], distance_m) for each in rigs])
+            for rigs in (self.parts, (self.whole, *self.shaken))
+        )
+        if not common.any() or not (np.isfinite(places).all() and np.isfinite(moved).all()):
             return None
         groups = len(self.parts)
         spread = (groups - 1) / groups * np.sum((places - places.mean(axis=0)) ** 2, axis=0)
+        spread = spread + np.sum((moved - moved[0]) ** 2, axis=0)
         return math.sqrt(float(spread.sum(axis=-1).mean()))
 
 

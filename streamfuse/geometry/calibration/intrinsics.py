@@ -14,6 +14,7 @@ from streamfuse.geometry.boards.board import BoardView, Floats, Ids
 from streamfuse.geometry.calibration.coverage import covered_share, missing_places, tilt_range_deg
 from streamfuse.geometry.calibration.fit import FEWEST_VIEWS, Fit, fit_lens, thin_views, view_offs
 from streamfuse.geometry.calibration.posing import place_board, pose_of
+from streamfuse.geometry.calibration.sameness import copies_among
 from streamfuse.geometry.calibration.sieve import Kept, rms
 from streamfuse.geometry.camera import Camera, LensModel
 from streamfuse.geometry.pose import Pose
@@ -100,14 +101,17 @@ def calibrate_camera(views: Mapping[str, BoardView], *, model: LensModel = "pinh
     """Solve for a camera.
 
     Args:
-        views: What was found in each picture, by its name.
+        views: What was found in each picture, by its name. Pictures of one pose count once.
         model: Of the lens; ``fisheye`` pays from some 100 degrees across.
 
     Raises:
         CalibrationError: the views do not determine the camera, with what to do about it.
     """
-    check_views(views)
-    return judge(summed_up(fit_lens(views, model=model), views))
+    copies = copies_among({name: (view,) for name, view in views.items()})
+    fresh = {name: view for name, view in views.items() if name not in copies}
+    check_views(fresh, copies=len(copies))
+    fit = fit_lens(fresh, model=model)
+    return judge(summed_up(replace(fit, left_out=fit.left_out | copies), views))
 
 
 def summed_up(fit: Fit, views: Mapping[str, BoardView]) -> CameraCalibration:
@@ -129,8 +133,8 @@ def summed_up(fit: Fit, views: Mapping[str, BoardView]) -> CameraCalibration:
     )
 
 
-def check_views(views: Mapping[str, BoardView]) -> None:
-    """Refuse what no solver can use.
+def check_views(views: Mapping[str, BoardView], *, copies: int = 0) -> None:
+    """Refuse what no solver can use; ``copies`` were left out already, since they repeat a pose.
 
     Raises:
         CalibrationError: too few views, of different sizes or of different boards.
@@ -147,9 +151,12 @@ def check_views(views: Mapping[str, BoardView]) -> None:
         raise CalibrationError("the views are of different boards; give pictures of one board")
     good = len(views) - len(thin_views(views))
     if good < FEWEST_VIEWS:
+        found = f"{good} picture{'' if good == 1 else 's'}"
+        if copies:
+            found = f"{good + copies} pictures, but only {good} different pose{'' if good == 1 else 's'}"
         raise CalibrationError(
-            f"the board was found in {good} picture{'' if good == 1 else 's'}, at least "
-            f"{FEWEST_VIEWS} are needed and ten are good; take more, and {_HOLD}"
+            f"the board was found in {found}, at least {FEWEST_VIEWS} are needed and ten are good; "
+            f"take more, and {_HOLD}"
         )
 
 

@@ -15,9 +15,10 @@ from streamfuse.geometry.calibration.bundle import Bundle, Observation, Solution
 from streamfuse.geometry.calibration.fit import Fit, deviations, observe
 from streamfuse.geometry.calibration.posing import numbers_of, pose_of
 from streamfuse.geometry.calibration.sieve import rms, sieve
+from streamfuse.geometry.lenses import Lenses
 from streamfuse.geometry.pose import Pose
 
-__all__ = ["Joint", "Views", "solve_jointly"]
+__all__ = ["Joint", "Views", "solve_again", "solve_jointly"]
 
 Fits = tuple[Fit, Fit]
 Views = tuple[Mapping[str, BoardView], Mapping[str, BoardView]]
@@ -75,6 +76,17 @@ def solve_jointly(views: Views, fits: Fits, *, start: Pose, pairs: Sequence[str]
     seen = _observed(moments, views, fits_now)
     solution = adjust(bundle, seen, free={camera: fit.free for camera, fit in enumerate(fits)})
     return _told(solution, moments, fits_now, left_out)
+
+
+def solve_again(views: Views, joint: Joint, fits: Fits) -> Lenses:
+    """The same pairs and corners with other lenses: what is solved for finds its new place."""
+    moments = _moments(fits, joint.pairs)
+    start = _begin(moments, fits, joint.T_visible_from_infrared)
+    free = {camera: fit.free for camera, fit in enumerate(fits)}
+    bundle = adjust(start, _observed(moments, views, fits), free=free).bundle
+    assert bundle.offset is not None
+    visible, infrared = bundle.cameras
+    return Lenses(visible=visible, infrared=infrared, T_visible_from_infrared=pose_of(bundle.offset))
 
 
 def _moments(fits: Fits, used: Sequence[str]) -> list[_Moment]:

@@ -13,6 +13,7 @@ from streamfuse.errors import CalibrationError
 from streamfuse.frames import StreamName
 from streamfuse.geometry.boards.board import BoardView, Ids
 from streamfuse.geometry.calibration.fit import Fit, fit_lens, place_views
+from streamfuse.geometry.calibration.given import Deviations, shaken
 from streamfuse.geometry.calibration.held_out import HeldOut, hold_out
 from streamfuse.geometry.calibration.intrinsics import (
     WORST_RMS_PX,
@@ -24,8 +25,10 @@ from streamfuse.geometry.calibration.intrinsics import (
 from streamfuse.geometry.calibration.joint import Joint, Views, solve_jointly
 from streamfuse.geometry.calibration.matching import match_poses
 from streamfuse.geometry.calibration.posing import place_board
+from streamfuse.geometry.calibration.sameness import copies_among
 from streamfuse.geometry.calibration.sieve import rms
 from streamfuse.geometry.camera import Camera, LensModel
+from streamfuse.geometry.lenses import Lenses
 from streamfuse.geometry.pose import Pose
 
 __all__ = ["PairFit", "StereoCalibration", "ViewPair", "calibrate_stereo"]
@@ -89,15 +92,18 @@ def calibrate_stereo(
     visible: Camera | None = None,
     infrared: Camera | None = None,
     model: LensModel = "pinhole",
+    uncertainty: tuple[Deviations, Deviations] = ({}, {}),
 ) -> StereoCalibration:
     """Solve for the pose between the cameras.
 
     Args:
         pairs: What both pictures of each moment show, by its name. Where a camera is to be solved for, views
-            without a partner count for it, too.
+            without a partner count for it, too. Moments of one pose count once.
         visible: The camera, where it is known; it stays as it is.
         infrared: As ``visible``.
         model: Of the lenses that are not given.
+        uncertainty: Standard deviations of the numbers of given lenses, visible and infrared: the deviations
+            of the pose and of the registration hold what they add. Empty: such a lens counts as exact.
 
     Raises:
         CalibrationError: the views do not determine it, with what to do about it.
@@ -105,22 +111,25 @@ def calibrate_stereo(
     views = tuple(
         {name: view for name, pair in pairs.items() if (view := pair[side]) is not None} for side in (0, 1)
     )
+    copies = copies_among(pairs)
     fits = tuple(
-        _fit(stream, found, given, model)
+        _fit(stream, found, given, model, copies=copies)
         for stream, found, given in zip(StreamName, views, (visible, infrared), strict=True)
     )
     common = {name: (views[0][name], views[1][name]) for name in views[0] if name in views[1]}
     good = {name: pair for name, pair in common.items() if not _reason(name, fits)}
-    _check_count(len(good), len(common))
+    _check_count(len(good), len(common), copies=sum(name in copies for name in common))
     match = match_poses(good, fits[0].camera, fits[1].camera)
     turned, infrared_fit = _turned(fits[1], views[1], match.orders)
     seen = (views[0], turned)
     joint = solve_jointly(
         seen, (fits[0], infrared_fit), start=match.T_visible_from_infrared, pairs=list(good)
     )
-    _check_count(len(joint.pairs), len(common))
+    _check_count(len(joint.pairs), len(common), copies=sum(name in copies for name in common))
     found = _judged(_summed_up(joint, seen, list(common), fits))
-    return replace(found, held_out=hold_out(seen, joint))
+    moved = shaken(seen, joint, uncertainty)
+    held = hold_out(seen, joint)
+    return replace(_widened(found, moved), held_out=None if held is None else replace(held, shaken=moved))
 
 
 def _turned(
@@ -134,20 +143,33 @@ def _turned(
     return dict(views) | turned, replace(fit, poses=fit.poses | poses, kept=fit.kept | kept)
 
 
-def _fit(stream: StreamName, views: Mapping[str, BoardView], given: Camera | None, model: LensModel) -> Fit:
+def _fit(
+    stream: StreamName,
+    views: Mapping[str, BoardView],
+    given: Camera | None,
+    model: LensModel,
+    *,
+    copies: Mapping[str, str],
+) -> Fit:
+    fresh = {name: view for name, view in views.items() if name not in copies}
+    repeated = {name: copies[name] for name in views if name in copies}
     try:
         if given is None:
-            check_views(views)
-            fit = fit_lens(views, model=model)
-            judge(summed_up(fit, views))
-            return fit
-        return place_views(views, given)
+            check_views(fresh, copies=len(repeated))
+            fit = fit_lens(fresh, model=model)
+            judge(summed_up(fit, fresh))
+        else:
+            fit = place_views(fresh, given)
+        return replace(fit, left_out=fit.left_out | repeated)
     except CalibrationError as error:
         raise CalibrationError(f"{stream}: {error}") from error
 
 
 def _reason(name: str, fits: Sequence[Fit]) -> str:
-    """Why a pair cannot be used, by what each camera says alone."""
+    """Why a pair cannot be used, by what each camera says alone, or both."""
+    reasons = {fit.left_out.get(name) for fit in fits}
+    if len(reasons) == 1:
+        return reasons.pop() or ""
     found = (
         f"{stream}: {fit.left_out[name]}"
         for stream, fit in zip(StreamName, fits, strict=True)
@@ -156,11 +178,13 @@ def _reason(name: str, fits: Sequence[Fit]) -> str:
     return "; ".join(found)
 
 
-def _check_count(good: int, total: int) -> None:
+def _check_count(good: int, count: int, *, copies: int) -> None:
+    total = count - copies
     if total < _FEWEST_PAIRS:
+        poses = f", but in only {total} different pose{'' if total == 1 else 's'}" if copies else ""
         raise CalibrationError(
-            f"the board was found in both pictures of {total} pair{'' if total == 1 else 's'}, at least "
-            f"{_FEWEST_PAIRS} are needed; take more, with the whole board in both pictures"
+            f"the board was found in both pictures of {count} pair{'' if count == 1 else 's'}{poses}, at "
+            f"least {_FEWEST_PAIRS} are needed; take more, with the whole board in both pictures"
         )
     if good < _FEWEST_PAIRS or good <= total / 2:
         raise CalibrationError(
@@ -189,6 +213,21 @@ def _summed_up(joint: Joint, views: Views, common: Sequence[str], alone: Sequenc
         translation_deviation_m=float(joint.deviations[3:].max()),
         rms_px=rms(np.concatenate(offs)),
         pairs=pairs,
+    )
+
+
+def _widened(found: StereoCalibration, moved: Sequence[Lenses]) -> StereoCalibration:
+    """With what given lenses add to the deviations of the pose."""
+    whole = found.T_visible_from_infrared
+    changes = [whole.inverse @ rig.T_visible_from_infrared for rig in moved]
+    turned = [np.abs(change.rotation_vector).max() for change in changes]
+    shifts = [np.subtract(rig.T_visible_from_infrared.translation_m, whole.translation_m) for rig in moved]
+    return replace(
+        found,
+        rotation_deviation_deg=math.hypot(found.rotation_deviation_deg, *np.degrees(turned)),
+        translation_deviation_m=math.hypot(
+            found.translation_deviation_m, *(float(np.abs(shift).max()) for shift in shifts)
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from streamfuse.config.rig import MadeBy, PictureNote
@@ -22,21 +22,20 @@ _FAIR_TILT_DEG: Final = 30.0
 _FAIR_COUNT: Final = 8
 
 
-def lens_note(command: str, board: Board, found: CameraCalibration, *, empty: Iterable[str] = ()) -> MadeBy:
+def lens_note(command: str, board: Board, found: CameraCalibration, *, unused: Mapping[str, str]) -> MadeBy:
     """Where a lens is from.
 
     Args:
         command: Such as ``calibrate intrinsics``.
         board: That was looked for.
         found: The calibration.
-        empty: Names of pictures in which no board was found.
+        unused: Names of pictures in which no board was found, or that cannot be read, with the reason.
     """
     note = made_by(
         command,
         board=board.spec,
         used=[view.name for view in found.used],
-        left_out={view.name: view.left_out for view in found.views if view.left_out}
-        | dict.fromkeys(empty, NO_BOARD),
+        left_out={view.name: view.left_out for view in found.views if view.left_out} | dict(unused),
         residuals={"rms_px": found.rms_px},
         uncertainty=found.deviations,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from streamfuse.geometry.camera import LensModel
 from streamfuse.geometry.rig import camera_config
 from streamfuse.io.files import check_writable
 from streamfuse.io.rig_file import read_rig_config, write_rig_config
-from streamfuse.jobs.calibrating.findings import advice, camera_dict, lens_note
+from streamfuse.jobs.calibrating.findings import NO_BOARD, advice, camera_dict, lens_note
 from streamfuse.jobs.calibrating.pictures import Picture, is_camera, read_pictures
 from streamfuse.jobs.calibrating.seeking import Progress, Sought, check_found, watch
 from streamfuse.jobs.calibrating.suspicion import check_size, check_visible, doubt
 
 __all__ = ["Intrinsics", "IntrinsicsResult", "calibrate_intrinsics"]
+
+Unique = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +66,12 @@ class IntrinsicsResult:
     camera: StreamName
     calibration: CameraCalibration
     board: Board
-    empty: tuple[str, ...]
-    """Pictures in which no board was found."""
+    empty: dict[str, str]
+    """Pictures in which no board was found, with that reason."""
+    unreadable: dict[str, str]
+    """Pictures that could not be read, with the reason."""
+    has_other: bool
+    """Whether the rig file has the lens of the other camera."""
     out: Path
     notes: tuple[str, ...]
     """What a person should know, a sentence each."""
@@ -77,6 +84,7 @@ class IntrinsicsResult:
             "out": str(self.out),
             **camera_dict(self.calibration),
             "without_board": list(self.empty),
+            "unreadable": dict(self.unreadable),
             "notes": list(self.notes),
         }
 
@@ -95,17 +103,19 @@ def calibrate_intrinsics(job: Intrinsics, *, on_progress: Progress | None = None
     check_writable(job.out.absolute().parent)
     sought = _sought(job, rig, on_progress)
     check_visible(sought)
-    check_found(sought)
+    check_found(sought, on_progress=on_progress)
     try:
         found = calibrate_camera(sought.views, model=job.model)
     except CalibrationError as error:
         raise CalibrationError(f"{job.camera}: {error}") from error
-    write_rig_config(job.out, _grown(rig, job, found, sought.empty))
+    write_rig_config(job.out, _grown(rig, job, found, sought.unused))
     return IntrinsicsResult(
         camera=job.camera,
         calibration=found,
         board=job.board,
-        empty=tuple(sought.empty),
+        empty=dict.fromkeys(sought.empty, NO_BOARD),
+        unreadable=dict(sought.unreadable),
+        has_other=_has_lens(rig, job.camera.other),
         out=job.out,
         notes=tuple(filter(None, (doubt(sought), *advice(found), *_outdated(rig)))),
     )
@@ -116,7 +126,7 @@ def _sought(job: Intrinsics, rig: RigConfig, on_progress: Progress | None) -> So
     if job.is_live:
         watch({job.camera: job.images[0]}, [sought], shots=job.shots, page=job.page, on_progress=on_progress)
         return sought
-    for done, (name, picture) in enumerate(_pictures(job), start=1):
+    for done, (name, picture) in enumerate(_pictures(job, sought), start=1):
         check_size(rig, job.camera, picture.size_wh)  # before the search, which may be long
         sought.glance(picture)
         check_visible(sought)
@@ -126,19 +136,28 @@ def _sought(job: Intrinsics, rig: RigConfig, on_progress: Progress | None) -> So
     return sought
 
 
-def _pictures(job: Intrinsics) -> Iterator[tuple[str, Picture]]:
-    """All pictures, each with a name that no other has."""
-    several = len(job.images) > 1
+def _pictures(job: Intrinsics, sought: Sought) -> Iterator[tuple[str, Picture]]:
+    """All pictures that can be read, each with a name that no other has."""
     for location in job.images:
-        for picture in read_pictures(location, job.camera):
-            in_folder = several and picture.name != Path(location).name
-            yield (f"{Path(location).name}/{picture.name}" if in_folder else picture.name), picture
+        unique = partial(_name_in, location, several=len(job.images) > 1)
+
+        def leave_out(_: StreamName, name: str, reason: str, unique: Unique = unique) -> None:
+            sought.unreadable[unique(name)] = reason
+
+        for picture in read_pictures(location, job.camera, on_unreadable=leave_out):
+            yield unique(picture.name), picture
+    sought.check_readable()
 
 
-def _grown(rig: RigConfig, job: Intrinsics, found: CameraCalibration, empty: Sequence[str]) -> RigConfig:
+def _name_in(location: str, name: str, *, several: bool) -> str:
+    folder = Path(location).name
+    return f"{folder}/{name}" if several and name != folder else name
+
+
+def _grown(rig: RigConfig, job: Intrinsics, found: CameraCalibration, unused: Mapping[str, str]) -> RigConfig:
     """The rig file with the lens in it."""
     stream, size_wh = str(job.camera), found.camera.size_wh
-    note = lens_note("calibrate intrinsics", job.board, found, empty=empty)
+    note = lens_note("calibrate intrinsics", job.board, found, unused=unused)
     return check_size(rig, job.camera, size_wh).grown(**{stream: camera_config(found.camera, made_by=note)})
 
 
@@ -147,3 +166,8 @@ def _outdated(rig: RigConfig) -> Iterator[str]:
         yield "The pose in the rig file was measured with the older lens; run calibrate stereo again."
     elif rig.planes:
         yield "The planes in the rig file are as they were; calibrate stereo makes new ones from both lenses."
+
+
+def _has_lens(rig: RigConfig, stream: StreamName) -> bool:
+    config = rig.visible if stream is StreamName.VISIBLE else rig.infrared
+    return config is not None and config.intrinsics is not None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -32,6 +33,8 @@ from streamfuse.jobs.calibrating.live_view import LiveView
 __all__ = ["Picture", "PicturePair", "is_camera", "read_pairs", "read_pictures", "source_of"]
 
 T = TypeVar("T")
+OnUnreadable = Callable[[StreamName, str, str], None]
+"""Told the camera, the name and the reason of a still that cannot be read."""
 Counts = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _LOG = logging.getLogger(__name__)
@@ -100,8 +103,16 @@ def is_camera(location: str, stream: StreamName) -> bool:
     return is_live(source_of(location, stream).uri)
 
 
-def read_pictures(location: str, stream: StreamName, *, most: int = 60) -> Iterator[Picture]:
+def read_pictures(
+    location: str, stream: StreamName, *, most: int = 60, on_unreadable: OnUnreadable | None = None
+) -> Iterator[Picture]:
     """At most ``most`` pictures: spread evenly over what is there, or one a second of a live camera.
+
+    Args:
+        location: Where they are.
+        stream: Which camera they are of.
+        most: How many.
+        on_unreadable: Told of stills that cannot be read, which are left out; None: such a still is an error.
 
     Raises:
         SourceError: nothing there, unreadable, or a camera that is silent.
@@ -111,19 +122,27 @@ def read_pictures(location: str, stream: StreamName, *, most: int = 60) -> Itera
     stills = _stills(config.uri)
     if stills is not None:
         for path in _spread(stills, most):
-            yield Picture(name=path.name, image=read_image(path))
+            if (picture := _still(path, stream, path.name, on_unreadable)) is not None:
+                yield picture
     elif is_live(config.uri):
         with LiveView({stream: config}, clock=SystemClock()) as view:
             for frames in _live(view, most):
                 yield _picture(frames[stream])
     else:
         with contextlib.closing(open_source(config, stream=stream)) as source:
-            for frame in _sampled(_frames(source), source, most):
-                yield _picture(frame)
+            yield from map(_picture, _recorded(source, most))
 
 
-def read_pairs(visible: str, infrared: str, *, most: int = 60) -> Iterator[PicturePair]:
+def read_pairs(
+    visible: str, infrared: str, *, most: int = 60, on_unreadable: OnUnreadable | None = None
+) -> Iterator[PicturePair]:
     """Pairs of pictures: images of the same name, frames nearest in time, or what two cameras see now.
+
+    Args:
+        visible: Where the visible pictures are.
+        infrared: Where the infrared ones are.
+        most: How many pairs.
+        on_unreadable: As for :func:`read_pictures`; the whole pair is left out.
 
     Raises:
         SourceError: nothing there, unreadable, nothing that belongs together, or a silent camera.
@@ -139,12 +158,13 @@ def read_pairs(visible: str, infrared: str, *, most: int = 60) -> Iterator[Pictu
         )
     match kinds[0]:
         case "an image":
-            yield _still_pair(Path(both[0].uri), Path(both[1].uri))
+            yield from _still_pair(Path(both[0].uri), Path(both[1].uri), on_unreadable)
         case "a folder of images":
             matched = match_stems(Path(both[0].uri), Path(both[1].uri))
             if lonely := matched.only_visible + matched.only_infrared:
                 _LOG.warning("%d pictures have no partner of the same name: %s", len(lonely), lonely[0])
-            yield from (_still_pair(*paths) for paths in _spread(matched.pairs, most))
+            for paths in _spread(matched.pairs, most):
+                yield from _still_pair(*paths, on_unreadable)
         case "a camera":
             with LiveView(
                 {StreamName.VISIBLE: both[0], StreamName.INFRARED: both[1]}, clock=SystemClock()
@@ -160,10 +180,12 @@ def _recorded_pairs(visible: SourceConfig, infrared: SourceConfig, *, most: int)
         first = stack.enter_context(contextlib.closing(open_source(visible, stream=StreamName.VISIBLE)))
         second = stack.enter_context(contextlib.closing(open_source(infrared, stream=StreamName.INFRARED)))
         max_skew_ns = round(NS_PER_S / min(first.info.fps, second.info.fps) / 2)
-        matched = pair_by_time(_Tolerant(first), _Tolerant(second), max_skew_ns=max_skew_ns)
+        endless = first.info.frame_count is None and second.info.frame_count is None
+        readers = _strided_readers(first, second, most) if endless else (_Tolerant(first), _Tolerant(second))
+        matched = pair_by_time(*readers, max_skew_ns=max_skew_ns)
         pairs = ((left, right) for left, right in matched if right is not None)
         count = 0
-        for left, right in _sampled(pairs, first, most):
+        for left, right in pairs if endless else _sampled(pairs, first, most):
             count += 1
             yield _pair(left, right)
         if not count:
@@ -185,6 +207,49 @@ class _Tolerant:
         except SourceTruncatedError as error:
             _LOG.warning("%s; the frames before that are used", error)
             return None
+
+
+class _Reader:
+    """An iterator as something to read from."""
+
+    def __init__(self, frames: Iterator[SourceFrame]) -> None:
+        self._frames = frames
+
+    def read(self) -> SourceFrame | None:
+        return next(self._frames, None)
+
+
+def _recorded(source: Source, most: int) -> Iterator[SourceFrame]:
+    if source.info.frame_count is None:
+        return _at(source, (_place(source, second) for second in range(most)))
+    return _sampled(_frames(source), source, most)
+
+
+def _place(source: Source, second: int) -> int:
+    """The number of the frame at so many times the interval between two pictures."""
+    return round(second * _EVERY_S * source.info.fps)
+
+
+def _at(source: Source, places: Iterable[int]) -> Iterator[SourceFrame]:
+    """The frames of these numbers; a scene does not draw those between them."""
+    reader = _Tolerant(source)
+    for place in places:
+        source.skip(place)
+        if (frame := reader.read()) is None:
+            return
+        yield frame
+
+
+def _strided_readers(visible: Source, infrared: Source, most: int) -> tuple[_Reader, _Reader]:
+    """One visible frame a second, and the infrared frames about its time, however late these begin."""
+    lefts = _recorded(visible, most)
+    head, first = next(lefts, None), _Tolerant(infrared).read()
+    if head is None or first is None:
+        return _Reader(iter(())), _Reader(iter(()))
+    late = round((head.pts_ns - first.pts_ns) / NS_PER_S * infrared.info.fps)
+    near = {_place(infrared, second) + late + step for second in range(most) for step in (-1, 0, 1)}
+    rights = _at(infrared, sorted(place for place in near if place > 0))
+    return _Reader(chain((head,), lefts)), _Reader(chain((first,), rights))
 
 
 def _frames(source: Source) -> Iterator[SourceFrame]:
@@ -245,11 +310,23 @@ def _spread(items: Sequence[T], most: int) -> Iterator[T]:
     return (items[int(place * step)] for place in range(min(most, len(items))))
 
 
-def _still_pair(visible: Path, infrared: Path) -> PicturePair:
-    return PicturePair(
-        visible=Picture(name=visible.name, image=read_image(visible)),
-        infrared=Picture(name=infrared.name, image=read_image(infrared)),
-    )
+def _still(path: Path, stream: StreamName, name: str, on_unreadable: OnUnreadable | None) -> Picture | None:
+    """None if it cannot be read, and that was told under a name."""
+    try:
+        return Picture(name=path.name, image=read_image(path))
+    except SourceError as error:
+        if on_unreadable is None:
+            raise
+        on_unreadable(stream, name, str(error).removeprefix(f"{path}: "))
+        return None
+
+
+def _still_pair(visible: Path, infrared: Path, on_unreadable: OnUnreadable | None) -> Iterator[PicturePair]:
+    """One pair, or none if a picture of it cannot be read."""
+    first = _still(visible, StreamName.VISIBLE, visible.name, on_unreadable)
+    second = _still(infrared, StreamName.INFRARED, visible.name, on_unreadable)
+    if first is not None and second is not None:
+        yield PicturePair(visible=first, infrared=second)
 
 
 def _pair(visible: SourceFrame | CameraFrame, infrared: SourceFrame | CameraFrame) -> PicturePair:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
 
-from streamfuse.errors import CalibrationError
+from streamfuse.errors import CalibrationError, SourceError
 from streamfuse.frames import Image, PixelFormat, StreamName
 from streamfuse.geometry.boards.board import Board, BoardView
 from streamfuse.geometry.boards.finding import find_board
+from streamfuse.geometry.boards.guessing import what_is_there
+from streamfuse.jobs.calibrating.findings import NO_BOARD
 from streamfuse.jobs.calibrating.pictures import Picture, source_of
 
 __all__ = ["Looks", "Progress", "Sought", "check_found", "looks_of", "watch"]
@@ -36,6 +38,8 @@ class Sought:
     """By the name of the picture."""
     empty: list[str] = field(default_factory=list)
     """Pictures in which no board was found."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Pictures that could not be read, with the reason."""
     looks: set[Looks] = field(default_factory=set)
     """Of all pictures."""
     samples: list[Picture] = field(default_factory=list)
@@ -45,6 +49,23 @@ class Sought:
     def count(self) -> int:
         """Of the pictures that were looked at."""
         return len(self.views) + len(self.empty)
+
+    @property
+    def unused(self) -> dict[str, str]:
+        """Pictures without a view of the board, with the reason."""
+        return dict.fromkeys(self.empty, NO_BOARD) | self.unreadable
+
+    def check_readable(self) -> None:
+        """Refuse pictures of which not one can be read.
+
+        Raises:
+            SourceError: there are such, and no other.
+        """
+        if self.unreadable and not self.looks:
+            name, reason = next(iter(self.unreadable.items()))
+            raise SourceError(
+                f"{self.stream}: no picture of {len(self.unreadable)} can be read; {name} {reason}"
+            )
 
     def glance(self, picture: Picture) -> None:
         """Note what kind of picture it is, which takes no time."""
@@ -111,8 +132,12 @@ def looks_of(image: Image) -> Looks:
     return "colour" if apart > _COLOUR else "gray"
 
 
-def check_found(sought: Sought) -> None:
+def check_found(sought: Sought, *, on_progress: Progress | None = None) -> None:
     """Refuse pictures without a single board, with the best guess why.
+
+    Args:
+        sought: What was found in all pictures.
+        on_progress: Told of each picture that is looked at again, for the guess.
 
     Raises:
         CalibrationError: the board was found nowhere.
@@ -127,9 +152,8 @@ def check_found(sought: Sought) -> None:
             f"{where}, but one with the search for thermal pictures: the cameras seem swapped; exchange them"
         )
     thermal = sought.stream is StreamName.INFRARED
-    for other in _similar(sought.board):
-        if _found_as(sought.samples, other, thermal=thermal):
-            raise CalibrationError(f"{where}, but a {other.spec} is there; give --board {other.spec}")
+    if (other := _other_board(sought, on_progress)) is not None:
+        raise CalibrationError(f"{where}, but a {other.spec} is there; give --board {other.spec}")
     mend = (
         "warm the board (a hair dryer, the sun) so that its pattern shows" if thermal else "light it evenly"
     )
@@ -143,11 +167,18 @@ def _found_as(pictures: Iterable[Picture], board: Board, *, thermal: bool) -> bo
     return any(find_board(picture.counts, board, thermal=thermal) is not None for picture in pictures)
 
 
-def _similar(board: Board) -> Iterator[Board]:
-    """Boards that people mean when they miscount: squares for corners, one more or less."""
-    steps = ((-1, -1), (1, 1), (-1, 0), (0, -1), (1, 0), (0, 1))
-    for across, down in steps:
-        try:
-            yield replace(board, columns=board.columns + across, rows=board.rows + down)
-        except ValueError:  # no board is that small or large
+def _other_board(sought: Sought, on_progress: Progress | None) -> Board | None:
+    """What two pictures show in its place, or the only one there is: a single picture may be mistaken."""
+    thermal = sought.stream is StreamName.INFRARED
+    tried: set[Board] = set()
+    for picture in sought.samples:
+        if on_progress is not None:
+            on_progress(sought.count, sought.count, f"looking for another board in {picture.name}")
+        other = what_is_there(picture.counts, sought.board, thermal=thermal)
+        if other is None or other in tried:
             continue
+        tried.add(other)
+        rest = (each for each in sought.samples if each is not picture)
+        if sought.count == 1 or _found_as(rest, other, thermal=thermal):
+            return other
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,8 @@ class StereoResult:
     board: Board
     given: tuple[StreamName, ...]
     """Cameras whose lens was in the rig file."""
-    empty: dict[StreamName, tuple[str, ...]]
-    """Pictures in which no board was found."""
+    empty: dict[StreamName, dict[str, str]]
+    """Pictures in which no board was found, or that cannot be read, with the reason."""
     planes: tuple[float, ...]
     """Distances of the planes, metres."""
     out: Path
@@ -127,15 +128,21 @@ def calibrate_pair(job: Stereo, *, on_progress: Progress | None = None) -> Stere
     visible, infrared = _sought(job, rig, on_progress)
     check_looks(visible, infrared)
     for sought in (visible, infrared):
-        check_found(sought)
+        check_found(sought, on_progress=on_progress)
     sizes = [next(iter(sought.views.values())).size_wh for sought in (visible, infrared)]
     rig = rig.sized(visible_wh=sizes[0], infrared_wh=sizes[1])
     given = _lens(rig, StreamName.VISIBLE), _lens(rig, StreamName.INFRARED)
     check_lenses(visible, infrared, given)
     names = list(visible.views | infrared.views)
     pairs = {name: (visible.views.get(name), infrared.views.get(name)) for name in names}
-    found = calibrate_stereo(pairs, visible=given[0], infrared=given[1], model=job.model)
-    empty = {sought.stream: tuple(sought.empty) for sought in (visible, infrared)}
+    found = calibrate_stereo(
+        pairs,
+        visible=given[0],
+        infrared=given[1],
+        model=job.model,
+        uncertainty=(_spread(rig, StreamName.VISIBLE), _spread(rig, StreamName.INFRARED)),
+    )
+    empty = {sought.stream: sought.unused for sought in (visible, infrared)}
     grown = with_cameras(rig, found, board=job.board, given=given, empty=empty)
     write_rig_config(job.out, with_planes(grown, found, job.planes, board=job.board))
     return StereoResult(
@@ -145,7 +152,7 @@ def calibrate_pair(job: Stereo, *, on_progress: Progress | None = None) -> Stere
         empty=empty,
         planes=job.planes,
         out=job.out,
-        notes=tuple(notes_on(found, given=given, planes=job.planes)),
+        notes=(*notes_on(found, given=given, planes=job.planes), *_exact(rig, given)),
     )
 
 
@@ -167,11 +174,15 @@ def parse_distances(text: str) -> tuple[float, ...]:
 def _sought(job: Stereo, rig: RigConfig, on_progress: Progress | None) -> tuple[Sought, Sought]:
     visible = Sought(stream=StreamName.VISIBLE, board=job.board)
     infrared = Sought(stream=StreamName.INFRARED, board=job.board)
+
+    def leave_out(stream: StreamName, name: str, reason: str) -> None:
+        (visible if stream is StreamName.VISIBLE else infrared).unreadable[name] = reason
+
     if job.is_live:
         locations = {StreamName.VISIBLE: job.visible, StreamName.INFRARED: job.infrared}
         watch(locations, [visible, infrared], shots=job.shots, page=job.page, on_progress=on_progress)
         return visible, infrared
-    for done, pair in enumerate(read_pairs(job.visible, job.infrared), start=1):
+    for done, pair in enumerate(read_pairs(job.visible, job.infrared, on_unreadable=leave_out), start=1):
         rig.sized(visible_wh=pair.visible.size_wh, infrared_wh=pair.infrared.size_wh)
         visible.glance(pair.visible)
         infrared.glance(pair.infrared)
@@ -180,9 +191,27 @@ def _sought(job: Stereo, rig: RigConfig, on_progress: Progress | None) -> tuple[
         infrared.look(pair.infrared, name=pair.name)
         if on_progress is not None:
             on_progress(done, None, pair.name)
+    for sought in (visible, infrared):
+        sought.check_readable()
     return visible, infrared
 
 
 def _lens(rig: RigConfig, stream: StreamName) -> Camera | None:
     config = rig.visible if stream is StreamName.VISIBLE else rig.infrared
     return None if config is None else camera_of(config)
+
+
+def _spread(rig: RigConfig, stream: StreamName) -> dict[str, float]:
+    """How uncertain the lens of the rig file is; empty where the file does not tell."""
+    config = rig.visible if stream is StreamName.VISIBLE else rig.infrared
+    note = None if config is None else config.made_by
+    return {} if note is None else note.uncertainty
+
+
+def _exact(rig: RigConfig, given: Sequence[Camera | None]) -> Iterator[str]:
+    for stream, lens in zip(StreamName, given, strict=True):
+        if lens is not None and not _spread(rig, stream):
+            yield (
+                f"The rig file does not tell how uncertain the {stream} lens is, so it counts as exact here: "
+                "the pose is less sure than is told."
+            )

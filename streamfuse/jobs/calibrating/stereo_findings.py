@@ -13,13 +13,13 @@ from streamfuse.geometry.calibration.stereo import PairFit, StereoCalibration
 from streamfuse.geometry.camera import Camera
 from streamfuse.geometry.lenses import plane_homography
 from streamfuse.geometry.rig import camera_config, pose_config
-from streamfuse.jobs.calibrating.findings import NO_BOARD, advice, lens_note
+from streamfuse.jobs.calibrating.findings import advice, lens_note
 from streamfuse.jobs.calibrating.provenance import made_by
 
 __all__ = ["held_out_dict", "notes_on", "with_cameras", "with_planes"]
 
 Given = tuple[Camera | None, Camera | None]
-Empty = Mapping[StreamName, Iterable[str]]
+Empty = Mapping[StreamName, Mapping[str, str]]
 
 _COMMAND: Final = "calibrate stereo"
 _FAIR_COUNT: Final = 6
@@ -39,12 +39,12 @@ def with_cameras(
         found: The calibration.
         board: That was looked for.
         given: The lenses that the rig had.
-        empty: Pictures in which no board was found.
+        empty: Pictures in which no board was found, or that cannot be read, with the reason.
     """
     lenses = zip(StreamName, (found.visible, found.infrared), given, strict=True)
     cameras = {
         str(stream): camera_config(
-            solved.camera, made_by=lens_note(_COMMAND, board, solved, empty=empty[stream])
+            solved.camera, made_by=lens_note(_COMMAND, board, solved, unused=empty[stream])
         )
         for stream, solved, lens in lenses
         if lens is None
@@ -151,11 +151,14 @@ def _pose_note(found: StereoCalibration, board: Board, empty: Empty) -> MadeBy:
 
 
 def _half_seen(empty: Empty) -> dict[str, str]:
-    streams: dict[str, list[str]] = {}
-    for stream, names in empty.items():
-        for name in names:
-            streams.setdefault(name, []).append(str(stream))
-    return {name: f"{NO_BOARD} in {' and '.join(found)}" for name, found in streams.items()}
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for stream, pictures in empty.items():
+        for name, reason in pictures.items():
+            reasons.setdefault(name, {}).setdefault(reason, []).append(str(stream))
+    return {
+        name: "; ".join(f"{reason} in {' and '.join(streams)}" for reason, streams in found.items())
+        for name, found in reasons.items()
+    }
 
 
 def _pair_note(pair: PairFit, misses: Mapping[str, float]) -> PictureNote:

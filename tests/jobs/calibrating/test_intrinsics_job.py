@@ -76,7 +76,7 @@ def test_pictures_become_a_lens_in_the_rig_file(result: IntrinsicsResult) -> Non
     assert len(camera.made_by.images_used) == 8
     assert camera.made_by.uncertainty["fx"] > 0
     assert camera.made_by.residuals["rms_px"] == pytest.approx(result.calibration.rms_px, rel=1e-3)
-    assert result.empty == ("wall.png",)
+    assert result.empty == {"wall.png": "no board was found"}
 
 
 def test_every_picture_is_in_the_rig_file(result: IntrinsicsResult) -> None:
@@ -117,10 +117,17 @@ def test_pictures_of_two_places_are_told_apart(pictures: Path, tmp_path: Path) -
 
 
 def test_a_miscounted_board_is_recognised(pictures: Path, tmp_path: Path) -> None:
-    """Squares counted in place of inner corners: the answer is what to write."""
-    error = refused(
-        job(pictures / "00.png", out=tmp_path / "r.yaml", board=replace(BOARD, columns=10, rows=7))
-    )
+    """Squares counted in place of inner corners: the answer is what to write, where two pictures agree.
+
+    The rim makes the first picture look like a 10x6, which no other one shows.
+    """
+    paths = sorted(pictures.glob("0[0-2].png"))
+    wrong = job(*paths, out=tmp_path / "r.yaml", board=replace(BOARD, columns=10, rows=7))
+    told: list[str] = []
+    with pytest.raises(CalibrationError) as caught:
+        calibrate_intrinsics(wrong, on_progress=lambda _done, _total, note: told.append(note))
+    error = caught.value
+    assert "looking for another board in 00.png" in told
     assert isinstance(error, CalibrationError)
     assert "a chessboard:9x6:23.1mm is there; give --board chessboard:9x6:23.1mm" in str(error)
 
@@ -191,3 +198,30 @@ def test_a_camera_stands_alone(tmp_path: Path) -> None:
             board=BOARD,
             out=tmp_path / "rig.yaml",
         )
+
+
+def test_an_unreadable_picture_is_left_out_with_its_reason(pictures: Path, tmp_path: Path) -> None:
+    """As long as there are others; the lens of the other camera is known in the end."""
+    folder = tmp_path / "day"
+    folder.mkdir()
+    for path in sorted(pictures.glob("0*.png")):
+        (folder / path.name).symlink_to(path)
+    cv2.imwrite(str(folder / "alpha.png"), np.zeros((48, 64, 4), np.uint8))
+    (folder / "cut.png").write_bytes(b"\x89PNG")
+    out = tmp_path / "rig.yaml"
+    found = calibrate_intrinsics(job(folder, out=out))
+    assert found.unreadable.keys() == {"alpha.png", "cut.png"}
+    camera = load_rig_config(out).visible
+    assert camera is not None
+    assert camera.made_by is not None
+    assert "channels" in camera.made_by.images_left_out["alpha.png"]
+    assert not found.has_other
+    assert calibrate_intrinsics(job(folder, out=out, camera=StreamName.INFRARED)).has_other
+
+
+def test_pictures_of_which_none_can_be_read_are_refused(tmp_path: Path) -> None:
+    """With the reason of the first."""
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    error = refused(job(tmp_path, out=tmp_path / "rig.yaml"))
+    assert isinstance(error, SourceError)
+    assert "no picture of 1 can be read; a.png is no whole image" in str(error)

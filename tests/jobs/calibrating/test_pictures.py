@@ -8,12 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from servers import StartRtsp
 
 from streamfuse.clock import SystemClock
-from streamfuse.errors import UsageError
+from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import Image, StreamName
 from streamfuse.io.images import write_png
 from streamfuse.jobs.calibrating.live_view import LiveView
@@ -156,3 +157,41 @@ def test_two_cameras_give_pictures_of_one_moment(rtsp: StartRtsp) -> None:
         assert abs(moment[VISIBLE].capture_ns - moment[INFRARED].capture_ns) <= 60e6
     times_ns = [moment[VISIBLE].capture_ns for moment in seen]
     assert times_ns == sorted(set(times_ns))
+
+
+def test_a_scene_without_end_is_looked_at_once_a_second() -> None:
+    """What lies between is not drawn; the infrared camera may be late, and have a rate of its own."""
+    scene = "synthetic://board?size=320x240&skew_ms=130"
+    pairs = list(read_pairs(scene, scene, most=4))
+    assert [pair.name for pair in pairs] == ["1.00 s", "2.00 s", "3.00 s"]
+    for pair in pairs:
+        assert pair.visible.pts_ns is not None
+        assert pair.infrared.pts_ns is not None
+        assert abs(pair.visible.pts_ns - pair.infrared.pts_ns) < 25e6
+    names = [picture.name for picture in read_pictures(scene, VISIBLE, most=3)]
+    assert names == ["0.00 s", "1.00 s", "2.00 s"]
+
+
+def test_stills_that_cannot_be_read_are_told_and_left_out(tmp_path: Path) -> None:
+    """One that is cut and one with alpha; without a listener the first is an error."""
+    visible, infrared = stills(tmp_path / "v", range(4)), stills(tmp_path / "i", range(4))
+    (visible / "1.png").write_bytes((visible / "1.png").read_bytes()[:30])
+    cv2.imwrite(str(infrared / "2.png"), np.zeros((8, 10, 4), np.uint8))
+    told: dict[str, tuple[StreamName, str]] = {}
+
+    def note(stream: StreamName, name: str, reason: str) -> None:
+        told[name] = stream, reason
+
+    pairs = list(read_pairs(str(visible), str(infrared), on_unreadable=note))
+    assert [pair.name for pair in pairs] == ["0.png", "3.png"]
+    assert told["1.png"][0] is VISIBLE
+    assert told["1.png"][1].startswith("is no whole image")
+    assert told["2.png"][0] is INFRARED
+    assert "4 channels" in told["2.png"][1]
+    assert [each.name for each in read_pictures(str(visible), VISIBLE, on_unreadable=note)] == [
+        "0.png",
+        "2.png",
+        "3.png",
+    ]
+    with pytest.raises(SourceError, match="no whole image"):
+        list(read_pictures(str(visible), VISIBLE))
