@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamfuse.geometry.boards.board import Floats
+from streamfuse.geometry.boards.plane import homography, mapped
 
 __all__ = ["Colours", "colours_of", "is_regular", "least_spacing", "right_handed"]
 
@@ -57,13 +58,10 @@ def is_regular(plane: Floats, pixels: Floats, *, spacing_px: float) -> bool:
 
     The lens is a polynomial in the plane, of a degree that the number of points supports (three at most).
     """
-    matrix, _ = cv2.findHomography(plane, pixels)
-    if matrix is None or not np.isfinite(matrix).all():
+    matrix = homography(plane, pixels)
+    if matrix is None:
         return False
-    homogeneous = np.column_stack((plane, np.ones(len(plane)))) @ matrix.T
-    if homogeneous[:, 2].min() * homogeneous[:, 2].max() <= 0:
-        return False
-    residual = pixels - homogeneous[:, :2] / homogeneous[:, 2:]
+    residual = pixels - mapped(matrix, plane)
     degree = 3 if len(plane) >= 30 else 2 if len(plane) >= 12 else 0
     x, y = ((plane - plane.mean(axis=0)) / np.ptp(plane)).T
     powers = [x**i * y**j for i in range(degree + 1) for j in range(degree + 1 - i)]
