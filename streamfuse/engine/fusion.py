@@ -18,9 +18,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from streamfuse.core.steady import SteadyContrast
-from streamfuse.engine.backends.base import Backend, Precision
+from streamfuse.engine.backends.base import Backend, Blueprint, Precision
 from streamfuse.engine.backends.choosing import open_backend
-from streamfuse.engine.backends.graph import Recipe
+from streamfuse.engine.backends.recipe import Recipe
 from streamfuse.engine.weights import WeightsFile, load_network, resolve
 from streamfuse.errors import UsageError
 from streamfuse.frames import ColorRange, Image, ImageSpec, PixelFormat
@@ -94,7 +94,10 @@ class FusionEngine:
         spec = network_spec(found.card.architecture)
         if (spec.visible_channels, spec.infrared_channels, spec.size_multiple) != (1, 1, 1):
             raise UsageError(f"the engine runs networks that fuse luma of any size; {spec.name!r} does not")
-        opened, why = open_backend(backend, load_network(found), precision=precision)
+        blueprint = Blueprint(
+            build=lambda: load_network(found), content=f"{found.card.architecture} {found.card.sha256}"
+        )
+        opened, why = open_backend(backend, blueprint, precision=precision)
         return cls(opened, why=why, weights=found)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import sys
@@ -15,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from streamfuse.engine.backends.base import Backend, Precision
+from streamfuse.engine.backends.base import Backend, Blueprint, Precision
 from streamfuse.engine.backends.choosing import open_backend
-from streamfuse.engine.backends.graph import Recipe, blank_inputs
+from streamfuse.engine.backends.recipe import Recipe, blank_inputs
 from streamfuse.engine.weights import load_network, resolve
 from streamfuse.errors import MachineError, UsageError
 
@@ -25,6 +26,11 @@ Bytes = npt.NDArray[np.uint8]
 FULL = np.array([0, 255], np.float32)
 LIMITED = np.array([16, 219], np.float32)
 SIZE_WH = (96, 64)
+
+
+def blueprint(network: nn.Module) -> Blueprint:
+    """Of a network that exists already; each backend gets a copy."""
+    return Blueprint(build=lambda: copy.deepcopy(network))
 
 
 class Taker(nn.Module):
@@ -54,7 +60,7 @@ def network() -> nn.Module:
 @pytest.fixture(scope="module")
 def precise(network: nn.Module) -> Iterator[Backend]:
     """Torch in float32, which the others are compared with."""
-    backend, _ = open_backend("torch", network, precision="float32")
+    backend, _ = open_backend("torch", blueprint(network), precision="float32")
     yield backend
     backend.close()
 
@@ -68,7 +74,9 @@ def opened() -> Iterator[Opened]:
 
     @functools.cache
     def open_once(name: str, network: nn.Module, precision: str = "float32") -> Backend:
-        return stack.enter_context(contextlib.closing(open_backend(name, network, precision=precision)[0]))
+        return stack.enter_context(
+            contextlib.closing(open_backend(name, blueprint(network), precision=precision)[0])
+        )
 
     with contextlib.ExitStack() as stack:
         yield open_once
@@ -202,7 +210,7 @@ def test_result_is_the_callers_own(opened: Opened, name: str, network: nn.Module
 
 def test_closing_twice(name: str, network: nn.Module) -> None:
     """Closing is allowed at any time and any number of times."""
-    backend = open_backend(name, network, precision="float32")[0]
+    backend = open_backend(name, blueprint(network), precision="float32")[0]
     backend.warm_up(Recipe.LUMA, 2, (32, 16))
     backend.close()
     backend.close()
@@ -210,19 +218,19 @@ def test_closing_twice(name: str, network: nn.Module) -> None:
 
 def test_the_network_stays_as_it_was(network: nn.Module) -> None:
     """A backend works on a copy: the caller's weights keep their dtype."""
-    open_backend("torch", network, precision="bfloat16")[0].close()
+    open_backend("torch", blueprint(network), precision="bfloat16")[0].close()
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_without_cuda_the_next_is_taken_and_says_why(network: nn.Module) -> None:
     """``auto`` falls through to OpenVINO and keeps the reason; asking for CUDA itself is an error."""
-    backend, why = open_backend("auto", network)
+    backend, why = open_backend("auto", blueprint(network))
     assert backend.name == "openvino"
     assert why.startswith("openvino is the fastest that works here; torch-cuda: torch finds no CUDA device")
     backend.close()
     with pytest.raises(MachineError, match="no CUDA device"):
-        open_backend("torch-cuda", network)
+        open_backend("torch-cuda", blueprint(network))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -231,7 +239,7 @@ def test_without_openvino_torch_is_taken(network: nn.Module, monkeypatch: pytest
     for loaded in ("openvino_backend", "openvino_quiet"):
         monkeypatch.delitem(sys.modules, f"streamfuse.engine.backends.{loaded}", raising=False)
     monkeypatch.setitem(sys.modules, "openvino", None)
-    backend, why = open_backend("auto", network)
+    backend, why = open_backend("auto", blueprint(network))
     assert backend.name == "torch"
     assert "openvino: OpenVINO cannot be loaded" in why
     backend.close()
@@ -267,4 +275,4 @@ def test_cuda_agrees(opened: Opened, recipe: Recipe, network: nn.Module, precise
 def test_impossible_choices(network: nn.Module, backend: str, precision: str, complaint: str) -> None:
     """A name that does not exist is answered with those that do."""
     with pytest.raises(UsageError, match=complaint):
-        open_backend(backend, network, precision=precision)
+        open_backend(backend, blueprint(network), precision=precision)

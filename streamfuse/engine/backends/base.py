@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import enum
 import platform
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
-from streamfuse.engine.backends.graph import Recipe
+from streamfuse.engine.backends.recipe import Recipe
 
-__all__ = ["Backend", "Precision", "cpu_computes_bfloat16"]
+if TYPE_CHECKING:  # a backend whose network lies compiled on disk starts without torch
+    from torch import Tensor, nn
+
+__all__ = ["Backend", "Blueprint", "Precision", "cpu_computes_bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Blueprint:
+    """A network before it is built, so that what is on disk already need not be built again."""
+
+    build: Callable[[], nn.Module]
+    """Makes a network of the caller's own; it maps two (B, 1, H, W) floating point images in 0..1 to one."""
+    content: str | None = None
+    """What the network is computed from, such as its name and the digest of its weights; what is compiled is
+    kept on disk by it. None: nothing is kept."""
 
 
 class Precision(enum.StrEnum):

@@ -5,35 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from torch import nn
-
-from streamfuse.engine.backends.base import Backend, Precision
+from streamfuse.engine.backends.base import Backend, Blueprint, Precision
 from streamfuse.errors import MachineError, UsageError
 
 __all__ = ["BACKEND_NAMES", "open_backend"]
 
 
-def _open_openvino(network: nn.Module, precision: Precision | None) -> Backend:
+def _open_openvino(blueprint: Blueprint, precision: Precision | None) -> Backend:
     try:
         from streamfuse.engine.backends.openvino_backend import OpenVinoBackend  # noqa: PLC0415 - loads openvino
     except ImportError as error:
         raise MachineError(f"OpenVINO cannot be loaded ({error}); reinstall it or use torch") from error
-    return OpenVinoBackend(network, precision=precision)
+    return OpenVinoBackend(blueprint, precision=precision)
 
 
-def _open_torch(network: nn.Module, precision: Precision | None) -> Backend:
+def _open_torch(blueprint: Blueprint, precision: Precision | None) -> Backend:
     from streamfuse.engine.backends.torch_backend import TorchBackend  # noqa: PLC0415 - one at a time
 
-    return TorchBackend(network, device="cpu", precision=precision)
+    return TorchBackend(blueprint, precision=precision)
 
 
-def _open_torch_cuda(network: nn.Module, precision: Precision | None) -> Backend:
-    from streamfuse.engine.backends.torch_backend import TorchBackend  # noqa: PLC0415 - one at a time
+def _open_torch_cuda(blueprint: Blueprint, precision: Precision | None) -> Backend:
+    from streamfuse.engine.backends.torch_cuda_backend import TorchCudaBackend  # noqa: PLC0415 - the same
 
-    return TorchBackend(network, device="cuda", precision=precision)
+    return TorchCudaBackend(blueprint, precision=precision)
 
 
-_OPENERS: Mapping[str, Callable[[nn.Module, Precision | None], Backend]] = MappingProxyType(
+_OPENERS: Mapping[str, Callable[[Blueprint, Precision | None], Backend]] = MappingProxyType(
     {"torch-cuda": _open_torch_cuda, "openvino": _open_openvino, "torch": _open_torch}
 )
 """In the order in which ``auto`` tries them."""
@@ -41,12 +39,12 @@ _OPENERS: Mapping[str, Callable[[nn.Module, Precision | None], Backend]] = Mappi
 BACKEND_NAMES = ("auto", *_OPENERS)
 
 
-def open_backend(name: str, network: nn.Module, *, precision: str = "auto") -> tuple[Backend, str]:
+def open_backend(name: str, blueprint: Blueprint, *, precision: str = "auto") -> tuple[Backend, str]:
     """Open a backend by name, or with ``auto`` the fastest one that this machine can run.
 
     Args:
         name: one of :data:`BACKEND_NAMES`.
-        network: maps two (B, 1, H, W) floating point images in 0..1 to one; it is not changed.
+        blueprint: of the network to run.
         precision: a :class:`Precision`, or ``auto`` for what the device computes fastest.
 
     Returns:
@@ -62,11 +60,11 @@ def open_backend(name: str, network: nn.Module, *, precision: str = "auto") -> t
         raise UsageError(f"precision must be one of auto, {', '.join(Precision)}; got {precision!r}")
     wanted = None if precision == "auto" else Precision(precision)
     if name != "auto":
-        return _OPENERS[name](network, wanted), f"{name} was asked for"
+        return _OPENERS[name](blueprint, wanted), f"{name} was asked for"
     failures: list[str] = []
     for candidate, opener in _OPENERS.items():
         try:
-            backend = opener(network, wanted)
+            backend = opener(blueprint, wanted)
         except MachineError as error:
             failures.append(f"{candidate}: {error}")
         else:

@@ -6,34 +6,15 @@ the network runs and only 8-bit images travel to and from a device.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from streamfuse.engine.backends.recipe import Recipe
 from streamfuse.nets.color import reference_postprocess, rgb_to_ycrcb, stream_postprocess, ycrcb_to_rgb
 
-__all__ = ["LumaGraph", "Recipe", "RgbGraph", "blank_inputs", "build_graph"]
-
-Array = npt.NDArray[Any]
-
-
-class Recipe(enum.StrEnum):
-    """What stands around the network, and with it which arrays go in and out.
-
-    All images are uint8; B, H, W are batch, rows and columns.
-    """
-
-    LUMA = "luma"
-    """luma (B, H, W), infrared (B, H, W), levels (2,) float32 -> luma (B, H, W)."""
-    RGB = "rgb"
-    """RGB (B, H, W, 3), infrared (B, H, W) -> RGB (B, H, W, 3); clamped and rounded, for streams."""
-    REFERENCE = "reference"
-    """The same arrays; stretched per image and truncated as published, always computed in float32."""
+__all__ = ["LumaGraph", "RgbGraph", "build_graph"]
 
 
 class _FusionGraph(nn.Module):
@@ -81,12 +62,3 @@ def build_graph(recipe: Recipe, network: nn.Module) -> nn.Module:
         return LumaGraph(network).eval()
     ending = stream_postprocess if recipe is Recipe.RGB else reference_postprocess
     return RgbGraph(network, ending).eval()
-
-
-def blank_inputs(recipe: Recipe, batch: int, size_wh: tuple[int, int]) -> tuple[Array, ...]:
-    """Black arrays of the right shapes, for tracing and warming up."""
-    width, height = size_wh
-    infrared = np.zeros((batch, height, width), np.uint8)
-    if recipe is Recipe.LUMA:
-        return np.zeros_like(infrared), infrared, np.array([0.0, 255.0], np.float32)
-    return np.zeros((*infrared.shape, 3), np.uint8), infrared

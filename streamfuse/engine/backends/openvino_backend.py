@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import warnings
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from streamfuse.engine.backends.base import Precision, cpu_computes_bfloat16
-from streamfuse.engine.backends.graph import Recipe, blank_inputs, build_graph
+from streamfuse.engine.backends.base import Blueprint, Precision, cpu_computes_bfloat16
+from streamfuse.engine.backends.graph import build_graph
 from streamfuse.engine.backends.openvino_quiet import openvino
+from streamfuse.engine.backends.recipe import Recipe, blank_inputs
 from streamfuse.errors import MachineError, UsageError
 
 __all__ = ["OpenVinoBackend"]
@@ -32,7 +31,7 @@ class OpenVinoBackend:
     with one, so larger batches are no faster, and they would be compiled for every size of batch.
 
     Args:
-        network: copied, so the caller's stays as it is.
+        blueprint: of the network.
         precision: None for bfloat16 where the CPU has it, else float32.
 
     Raises:
@@ -45,7 +44,7 @@ class OpenVinoBackend:
     memory_bytes = None
     last_result = None
 
-    def __init__(self, network: nn.Module, *, precision: Precision | None = None) -> None:
+    def __init__(self, blueprint: Blueprint, *, precision: Precision | None = None) -> None:
         if precision is None:
             precision = Precision.BFLOAT16 if cpu_computes_bfloat16() else Precision.FLOAT32
         if precision not in _PRECISION_HINTS:
@@ -60,7 +59,7 @@ class OpenVinoBackend:
             raise MachineError(f"OpenVINO cannot use this CPU: {error}") from error
         if precision is Precision.BFLOAT16 and "BF16" not in capabilities:
             raise MachineError(f"{self.device} has no bfloat16; choose precision float32")
-        self._network = copy.deepcopy(network).float().eval()
+        self._network = blueprint.build().float().eval()
         self._model = functools.cache(self._convert)
         self._request = functools.lru_cache(_KEPT_SHAPES)(self._compile)
 

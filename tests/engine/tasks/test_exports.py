@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamfuse.engine.tasks.backends.exports import KEPT, Exports
+from streamfuse.engine.backends.exports import KEPT, Exports
 from streamfuse.engine.tasks.backends.openvino_runner import OpenVinoRunner
 from streamfuse.engine.tasks.graph import TaskGraph
 from streamfuse.engine.tasks.networks import TaskNetwork, load_task_network

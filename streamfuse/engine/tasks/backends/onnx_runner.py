@@ -11,8 +11,8 @@ import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
 from torch import nn
 
+from streamfuse.engine.backends.exports import Exports
 from streamfuse.engine.tasks.backends.base import Pixels, Raw
-from streamfuse.engine.tasks.backends.exports import Exports
 from streamfuse.engine.tasks.backends.onnx_export import ONNX_FILE, export_onnx
 from streamfuse.errors import MachineError
 

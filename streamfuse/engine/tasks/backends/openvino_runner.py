@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from streamfuse.engine.backends.base import cpu_computes_bfloat16
+from streamfuse.engine.backends.exports import Exports
 from streamfuse.engine.backends.openvino_quiet import openvino
 from streamfuse.engine.tasks.backends.base import Pixels, Raw
-from streamfuse.engine.tasks.backends.exports import Exports
 from streamfuse.errors import MachineError
 
 __all__ = ["OpenVinoRunner"]

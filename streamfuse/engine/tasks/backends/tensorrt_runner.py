@@ -11,8 +11,8 @@ import tensorrt
 import torch
 from torch import nn
 
+from streamfuse.engine.backends.exports import Exports
 from streamfuse.engine.tasks.backends.base import Pixels, Raw, batch_of
-from streamfuse.engine.tasks.backends.exports import Exports
 from streamfuse.engine.tasks.backends.onnx_export import ONNX_FILE, export_onnx
 from streamfuse.errors import MachineError
 
