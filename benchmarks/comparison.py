@@ -28,7 +28,7 @@ from _common import (
     write_results,
 )
 
-from streamfuse.engine.weights import resolve
+from streamfuse.engine.store import resolve
 from streamfuse.errors import UsageError
 from streamfuse.jobs.evaluating.matching import read_stems
 

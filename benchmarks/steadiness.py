@@ -34,7 +34,8 @@ from streamfuse.core.convert import image_to_rgb
 from streamfuse.core.steady import SteadyContrast
 from streamfuse.core.tone import stretched, survey
 from streamfuse.engine.backends.base import cpu_computes_bfloat16
-from streamfuse.engine.weights import WeightsFile, load_network, resolve
+from streamfuse.engine.store import WeightsFile, resolve
+from streamfuse.engine.weights import load_network
 from streamfuse.frames import Image, StreamName
 from streamfuse.geometry.gray import gray8
 from streamfuse.io.media import VideoSource

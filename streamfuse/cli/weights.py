@@ -16,7 +16,7 @@ import typer
 from streamfuse.errors import UsageError
 
 if TYPE_CHECKING:
-    from streamfuse.engine.weights import WeightsFile
+    from streamfuse.engine.store import WeightsFile
 
 __all__ = ["app"]
 
@@ -36,7 +36,7 @@ def list_all(as_json: _Json = False) -> None:
 
     Example: streamfuse weights list
     """
-    from streamfuse.engine.weights import list_weights  # noqa: PLC0415 - slow imports wait for --help
+    from streamfuse.engine.store import list_weights  # noqa: PLC0415 - slow imports wait for --help
 
     _show(list_weights(), as_json=as_json)
 
@@ -78,7 +78,7 @@ def download(
     Example: streamfuse weights download yolov8n-seg.pt
     """
     from streamfuse.engine.importing import RELEASE, RELEASE_LICENCE, import_detector  # noqa: PLC0415
-    from streamfuse.engine.weights import user_path  # noqa: PLC0415
+    from streamfuse.engine.store import user_path  # noqa: PLC0415
     from streamfuse.io.download import download as fetch  # noqa: PLC0415
 
     if not _FILE.fullmatch(file):
@@ -119,10 +119,12 @@ def verify(
 
 def _fitting(weights: str, model: str | None) -> WeightsFile:
     """The file, after its network was built and filled; without a model, the one of its card."""
-    from streamfuse.engine.tasks.networks import DEFAULT_DETECTOR, load_task_network  # noqa: PLC0415
+    from streamfuse.engine.store import locate, resolve  # noqa: PLC0415
+    from streamfuse.engine.store import verify as verify_file  # noqa: PLC0415
+    from streamfuse.engine.tasks.networks import load_task_network  # noqa: PLC0415
+    from streamfuse.engine.tasks.places import DEFAULT_DETECTOR  # noqa: PLC0415
     from streamfuse.engine.tasks.semantic import ARCHITECTURE, load_semantic_network  # noqa: PLC0415
-    from streamfuse.engine.weights import load_network, locate, resolve  # noqa: PLC0415
-    from streamfuse.engine.weights import verify as verify_file  # noqa: PLC0415
+    from streamfuse.engine.weights import load_network  # noqa: PLC0415
 
     if model is None and weights != "default":
         card = verify_file(locate(weights, default="")).card

@@ -8,9 +8,10 @@ from typing import Final
 
 from torch import Tensor
 
+from streamfuse.engine.store import WeightsFile, user_path
 from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.engine.tasks.saved import architecture_of, save_task_network
-from streamfuse.engine.weights import WeightsFile, check_numbers, read_torch_file, user_path, write_weights
+from streamfuse.engine.weights import check_numbers, read_torch_file, write_weights
 from streamfuse.errors import UsageError, WeightsError
 from streamfuse.nets.published import KNOWN_FILES, from_published
 

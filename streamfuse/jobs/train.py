@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from streamfuse.config.training import TrainConfig
-from streamfuse.engine.weights import WeightsFile
+from streamfuse.engine.store import WeightsFile
 from streamfuse.errors import MachineError
 from streamfuse.jobs.training.curves import draw_curves
 from streamfuse.jobs.training.losslog import LossLog

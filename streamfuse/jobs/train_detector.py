@@ -12,10 +12,10 @@ from pathlib import Path
 
 from streamfuse.config.training_detector import DetectorConfig
 from streamfuse.engine.fusion import FusionEngine
+from streamfuse.engine.store import WeightsFile
 from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.engine.tasks.saved import save_task_network
 from streamfuse.engine.tasks.training import EpochReport, YoloTraining, train_yolo
-from streamfuse.engine.weights import WeightsFile
 from streamfuse.errors import UsageError
 from streamfuse.io.files import check_writable, write_text
 from streamfuse.jobs.detecting.dataset import write_dataset

@@ -16,10 +16,11 @@ import torch
 from typer.testing import CliRunner, Result
 
 from streamfuse.cli.weights import app
+from streamfuse.engine.store import user_dir
 from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.engine.tasks.saved import build_task_network
 from streamfuse.engine.tasks.semantic import ARCHITECTURE
-from streamfuse.engine.weights import user_dir, write_weights
+from streamfuse.engine.weights import write_weights
 from streamfuse.errors import SourceError, UsageError, WeightsError
 from streamfuse.nets.segmentation import BilateralAttentionNet
 

@@ -13,18 +13,17 @@ import pytest
 import torch
 
 from streamfuse.engine.importing import import_published
-from streamfuse.engine.tasks.saved import load_saved
-from streamfuse.engine.weights import (
+from streamfuse.engine.store import (
     WeightsFile,
     card_path,
     list_weights,
-    load_network,
     resolve,
     shipped_dir,
     user_dir,
     verify,
-    write_weights,
 )
+from streamfuse.engine.tasks.saved import load_saved
+from streamfuse.engine.weights import load_network, write_weights
 from streamfuse.engine.weightscard import WeightsCard
 from streamfuse.errors import OutputError, UsageError, WeightsError
 from streamfuse.nets.grdb import GrdbFusion

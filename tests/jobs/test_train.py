@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from streamfuse.config.training import Loss, load_training
-from streamfuse.engine.weights import load_network, resolve
+from streamfuse.engine.store import resolve
+from streamfuse.engine.weights import load_network
 from streamfuse.errors import ConfigError, PromiseError, UsageError, WeightsError
 from streamfuse.jobs.train import train_fusion
 from streamfuse.jobs.training.run import TrainProgress

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamfuse.config.training import load_training
-from streamfuse.engine.weights import resolve, verify
+from streamfuse.engine.store import resolve, verify
 from streamfuse.errors import ConfigError, PromiseError, SourceError
 from streamfuse.jobs.train import TrainResult, train_fusion
 from streamfuse.jobs.training.plan import Kind

@@ -11,9 +11,9 @@ import torch
 
 from streamfuse.config.tasks import Segment, TaskBackend, Tasks
 from streamfuse.core.masks import decode_mask
+from streamfuse.engine.store import locate, verify
 from streamfuse.engine.tasks.runner import TaskRunner
 from streamfuse.engine.tasks.semantic import ARCHITECTURE, SemanticNetwork, load_semantic_network
-from streamfuse.engine.weights import locate, verify
 from streamfuse.frames import Detection
 from streamfuse.jobs.evaluating.segmentation import Segmenter
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from streamfuse.config.training import Semantic, TrainConfig
-from streamfuse.engine.weights import load_network, resolve
+from streamfuse.engine.store import resolve
+from streamfuse.engine.weights import load_network
 from streamfuse.errors import UsageError
 from streamfuse.jobs.training.crops import Batch, generator
 from streamfuse.nets.color import ycrcb_to_rgb

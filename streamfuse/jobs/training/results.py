@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from streamfuse.config.training import TrainConfig
+from streamfuse.engine.store import WeightsFile, resolve
 from streamfuse.engine.tasks.semantic import ARCHITECTURE
-from streamfuse.engine.weights import WeightsFile, resolve, write_weights
+from streamfuse.engine.weights import write_weights
 from streamfuse.jobs.training.plan import Kind, plan_of
 
 __all__ = ["write_results"]
