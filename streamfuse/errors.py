@@ -10,6 +10,7 @@
     ├── OutputError                  exit 3: a file or folder cannot be written
     ├── WeightsError                 exit 3: weights are missing, damaged or of another network
     ├── MachineError                 exit 3: the machine lacks something (memory, device, library)
+    │   └── OutOfMemory              exit 3: a device has too little memory for this much at once
     ├── RingError                    exit 4: shared memory is not what it should be
     ├── BusError                     exit 4: a message on the bus is not what it should be
     ├── CalibrationError             exit 4: the pictures do not determine what was asked for
@@ -30,6 +31,7 @@ __all__ = [
     "CalibrationError",
     "ConfigError",
     "MachineError",
+    "OutOfMemory",
     "OutputError",
     "PromiseError",
     "RingError",
@@ -92,6 +94,10 @@ class MachineError(StreamfuseError):
     """The machine lacks something the run needs: memory, a device, a library."""
 
     exit_code = 3
+
+
+class OutOfMemory(MachineError):  # noqa: N818 - the name says what is wrong
+    """A device has too little memory for a call; half as much at once may succeed."""
 
 
 class RingError(StreamfuseError):
