@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -12,6 +16,8 @@ from streamfuse.core.tone import stretched
 from streamfuse.frames import Image, ImageSpec, PixelFormat
 
 __all__ = ["rgb_on_device", "stretched_on_device"]
+
+Bytes = npt.NDArray[Any]
 
 
 def stretched_on_device(plane: Tensor, spec: ImageSpec, limits: Limits) -> Tensor:
@@ -24,7 +30,7 @@ def stretched_on_device(plane: Tensor, spec: ImageSpec, limits: Limits) -> Tenso
     """
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     ramp = Image(ImageSpec(format=PixelFormat.GRAY8, size_wh=(16, 16), range=spec.range), (levels,))
-    table = torch.tensor(stretched(ramp, limits).planes[0].reshape(-1), device=plane.device)
+    table = _sent([stretched(ramp, limits).planes[0].reshape(-1)], plane.device)[0]
     return table[plane.int()]
 
 
@@ -42,8 +48,19 @@ def rgb_on_device(image: Image, first: Tensor) -> Tensor:
         return first
     black, *gains = yuv_gains(image.spec.range, image.spec.matrix)
     luma_gain, red_v, green_u, green_v, blue_u = gains
-    chroma = torch.tensor(np.stack(image.planes[1:]), device=first.device).float() - 128.0
-    u, v = chroma.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    light = (first.float() - black) * luma_gain
-    rgb = torch.stack((light + red_v * v, light + green_u * u + green_v * v, light + blue_u * u), dim=-1)
-    return rgb.round().clamp(0, 255).byte()
+    u, v = _sent(image.planes[1:], first.device).float() - 128.0
+    rows, columns = u.shape
+    light = ((first.float() - black) * luma_gain).view(rows, 2, columns, 2)
+    # Colour is computed once for the four pixels that share it.
+    tints = (red_v * v, green_u * u + green_v * v, blue_u * u)
+    rgb = torch.stack([light + tint[:, None, :, None] for tint in tints], dim=-1)
+    return rgb.round_().clamp_(0, 255).byte().view(2 * rows, 2 * columns, 3)
+
+
+def _sent(planes: Sequence[Bytes], device: torch.device) -> Tensor:
+    """Planes of one shape, one after the other; on their way to a GPU the host does not wait for them."""
+    is_gpu = device.type == "cuda"
+    staged = torch.empty((len(planes), *planes[0].shape), dtype=torch.uint8, pin_memory=is_gpu)
+    for there, plane in zip(staged, planes, strict=True):
+        np.copyto(there.numpy(), plane)
+    return staged.to(device, non_blocking=is_gpu)

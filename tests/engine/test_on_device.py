@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from streamfuse.core.convert import image_to_rgb
 from streamfuse.core.steady import Limits
 from streamfuse.core.tone import stretched
+from streamfuse.engine.backends.base import Blueprint, Precision
+from streamfuse.engine.backends.recipe import Recipe
+from streamfuse.engine.backends.torch_backend import TorchBackend
 from streamfuse.engine.fusion import FusionEngine
 from streamfuse.engine.on_device import rgb_on_device, stretched_on_device
 from streamfuse.frames import ColorMatrix, ColorRange, Image, ImageSpec, PixelFormat
+from streamfuse.nets.registry import build
 
 SIZE_WH = (64, 48)
 
@@ -20,6 +27,15 @@ def _image(form: PixelFormat, levels: ColorRange, matrix: ColorMatrix = ColorMat
     spec = ImageSpec(format=form, size_wh=SIZE_WH, range=levels, matrix=matrix)
     noise = np.random.default_rng(0).integers(0, 256, spec.nbytes, np.uint8)
     return Image.from_buffer(spec, noise)
+
+
+class _Remembering(TorchBackend):
+    """Keeps its last result as a backend on a GPU does."""
+
+    def run(self, recipe: Recipe, *arrays: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        result = super().run(recipe, *arrays)
+        self.last_result = torch.tensor(result)
+        return result
 
 
 def _first(image: Image) -> torch.Tensor:
@@ -50,7 +66,8 @@ def test_the_engine_tells_what_it_fused_where() -> None:
     """A fused image has its first plane on the device; one that passed has none."""
     image = _image(PixelFormat.YUV420P, ColorRange.LIMITED)
     infrared = _image(PixelFormat.GRAY8, ColorRange.FULL)
-    with FusionEngine.load("grdb-edge", backend="torch") as engine:
+    blueprint = Blueprint(build=lambda: build("grdb-edge").eval())
+    with FusionEngine(_Remembering(blueprint, precision=Precision.FLOAT32)) as engine:
         fused, _ = engine.fuse_images([(image, infrared), (image, None)])
         first, none = engine.on_device
     assert none is None
