@@ -55,11 +55,24 @@ def published_checkpoint(data_dir: Path) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep tests, and what they share, out of the user's data folder; messages are for people."""
+    """Keep tests, and what they share, out of the user's data and cache; messages are for people."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREAMFUSE_LOG", "human")
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "xdg-data"))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "xdg-cache"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _needs_cuda(request: pytest.FixtureRequest) -> None:
+    """Skip a test marked ``needs_cuda`` without a CUDA device, unless this run was promised one."""
+    if request.node.get_closest_marker("needs_cuda") is None:
+        return
+    import torch  # noqa: PLC0415 - seconds to load, and only such a test needs it
+
+    if not torch.cuda.is_available():
+        assert "STREAMFUSE_REQUIRE_CUDA" not in os.environ, "STREAMFUSE_REQUIRE_CUDA is set: torch finds none"
+        pytest.skip("no CUDA device")
 
 
 @pytest.fixture(autouse=True)
