@@ -54,23 +54,24 @@ def reference_postprocess(rgb: Tensor) -> Tensor:
     to stretch and is only clamped.
 
     Args:
-        rgb: (B, C, H, W) floating point.
+        rgb: (B, C, H, W) or (B, H, W, C) floating point.
 
     Returns:
         Same shape, uint8.
     """
     clamped = rgb.clamp(0.0, 1.0)
     low = clamped.amin(dim=(1, 2, 3), keepdim=True)
-    span = clamped.amax(dim=(1, 2, 3), keepdim=True) - low
-    stretched = torch.where(span > 0, (clamped - low) / span, clamped)
-    return (stretched * 255.0).to(torch.uint8)
+    high = clamped.amax(dim=(1, 2, 3), keepdim=True)
+    # A runtime that divides by multiplying may miss 1 by a rounding, which truncation makes a whole level.
+    stretched = torch.where(clamped < high, (clamped - low) / (high - low), 1.0)
+    return (torch.where(low < high, stretched, clamped) * 255.0).to(torch.uint8)
 
 
 def stream_postprocess(rgb: Tensor) -> Tensor:
     """Clamp and round to 8 bit; nothing depends on the rest of the image.
 
     Args:
-        rgb: (B, C, H, W) floating point.
+        rgb: (B, C, H, W) or (B, H, W, C) floating point.
 
     Returns:
         Same shape, uint8.

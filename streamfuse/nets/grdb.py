@@ -14,13 +14,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["HALO_PX", "GradientMagnitude", "GradientResidualDenseBlock", "GrdbFusion", "StreamEncoder"]
+__all__ = [
+    "BLOCK_SLOPE",
+    "CONV_SLOPE",
+    "HALO_PX",
+    "GradientMagnitude",
+    "GradientResidualDenseBlock",
+    "GrdbFusion",
+    "StreamEncoder",
+]
 
 HALO_PX = 9
 """How far an output pixel sees in each direction: nine 3x3 convolutions stand in its longest path."""
 
-_CONV_SLOPE = 0.2
-_BLOCK_SLOPE = 0.1
+CONV_SLOPE = 0.2
+BLOCK_SLOPE = 0.1
 """Slopes of the leaky ReLUs: after a convolution, and after the sum that closes a block."""
 
 _SOBEL_X = ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0))
@@ -32,7 +40,7 @@ def _conv(in_channels: int, out_channels: int, kernel: int) -> nn.Conv2d:
 
 
 def _leaky(x: Tensor) -> Tensor:
-    return functional.leaky_relu(x, _CONV_SLOPE)
+    return functional.leaky_relu(x, CONV_SLOPE)
 
 
 class GradientMagnitude(nn.Module):
@@ -78,7 +86,7 @@ class GradientResidualDenseBlock(nn.Module):
         merged = self.merge(seen)
         if self.gradient is not None and self.residual is not None:
             merged = merged + self.residual(self.gradient(x))
-        return functional.leaky_relu(merged, _BLOCK_SLOPE)
+        return functional.leaky_relu(merged, BLOCK_SLOPE)
 
 
 class StreamEncoder(nn.Module):
