@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from streamfuse.errors import MachineError
 
 __all__ = ["pinned_memory"]
@@ -15,6 +13,8 @@ def pinned_memory(nbytes: int) -> memoryview:
     Raises:
         MachineError: there is no CUDA device, or it locks no more memory.
     """
+    import torch  # noqa: PLC0415 - seconds to load, and only who has a GPU comes here
+
     try:
         return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True).numpy().data
     except RuntimeError as error:

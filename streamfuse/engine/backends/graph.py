@@ -2,6 +2,9 @@
 
 Scaling, colour range, clamping and rounding are part of what a backend compiles, so they run where
 the network runs and only 8-bit images travel to and from a device.
+
+Bytes become floating point before anything else is done with them, and the other way round at the end:
+TensorRT can do nothing else with bytes.
 """
 
 from __future__ import annotations
@@ -38,8 +41,8 @@ class LumaGraph(_FusionGraph):
         """Fuse luma in its own colour range with full-range infrared."""
         black, span = levels[0], levels[1]
         visible = ((luma.float() - black) / span).clamp(0.0, 1.0)
-        fused = self._fuse_luma(visible.unsqueeze(1), infrared.unsqueeze(1).float() / 255.0)
-        return (fused.squeeze(1) * span + black).round().to(torch.uint8)
+        fused = self._fuse_luma(visible.unsqueeze(1), infrared.float().unsqueeze(1) / 255.0)
+        return (fused[:, 0] * span + black).round().to(torch.uint8)
 
 
 class RgbGraph(_FusionGraph):
@@ -51,9 +54,9 @@ class RgbGraph(_FusionGraph):
 
     def forward(self, rgb: Tensor, infrared: Tensor) -> Tensor:
         """Fuse the luma of RGB with infrared and keep the colour differences."""
-        luma, cr, cb = rgb_to_ycrcb(rgb.permute(0, 3, 1, 2).float() / 255.0)
-        fused = self._fuse_luma(luma, infrared.unsqueeze(1).float() / 255.0)
-        return self._postprocess(ycrcb_to_rgb(fused, cr, cb)).permute(0, 2, 3, 1)
+        luma, cr, cb = rgb_to_ycrcb(rgb.float().permute(0, 3, 1, 2) / 255.0)
+        fused = self._fuse_luma(luma, infrared.float().unsqueeze(1) / 255.0)
+        return self._postprocess(ycrcb_to_rgb(fused, cr, cb).permute(0, 2, 3, 1))
 
 
 def build_graph(recipe: Recipe, network: nn.Module) -> nn.Module:

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from streamfuse.engine.backends.base import Blueprint, Precision, cpu_computes_bfloat16
-from streamfuse.engine.backends.graph import build_graph
+from streamfuse.engine.backends.exports import Exports
 from streamfuse.engine.backends.openvino_quiet import openvino
-from streamfuse.engine.backends.recipe import Recipe, blank_inputs
+from streamfuse.engine.backends.recipe import GRAPH_REVISION, Recipe, blank_inputs
 from streamfuse.errors import MachineError, UsageError
 
 __all__ = ["OpenVinoBackend"]
 
 _PRECISION_HINTS = {Precision.FLOAT32: "f32", Precision.BFLOAT16: "bf16"}
-_KEPT_SHAPES = 4
-"""Compiled graphs kept. Each holds its activations: some 300 MB at 640x480 in float32."""
-_TRACE_SIZE_WH = (32, 16)
+_OWN_GRAPHS: Final = 4
+"""Sizes with a graph of their own. Each holds its activations: some 300 MB at 640x480 in float32."""
+_KEPT_KERNELS: Final = 16
+"""Of the graph for all other sizes: how many combinations of layer and size stay compiled."""
+_FILE: Final = "network.xml"
 
 
 class OpenVinoBackend:
     """:class:`~streamfuse.engine.backends.base.Backend` on OpenVINO, with all cores.
 
-    A graph is compiled per image size, for one image: a network of convolutions keeps the cores busy
-    with one, so larger batches are no faster, and they would be compiled for every size of batch.
+    The first sizes it meets, and those it is warmed up for, have compiled graphs of their own. All others
+    share one for any size, which is some 15 % slower: a folder of 500 sizes is not compiled 500 times. Graphs
+    take one image: a network of convolutions keeps the cores busy with one, so larger batches are no faster.
 
     Args:
         blueprint: of the network.
@@ -45,12 +47,9 @@ class OpenVinoBackend:
     last_result = None
 
     def __init__(self, blueprint: Blueprint, *, precision: Precision | None = None) -> None:
-        if precision is None:
-            precision = Precision.BFLOAT16 if cpu_computes_bfloat16() else Precision.FLOAT32
-        if precision not in _PRECISION_HINTS:
+        if precision not in {None, *_PRECISION_HINTS}:
             known = ", ".join(_PRECISION_HINTS)
             raise UsageError(f"openvino on a CPU computes in {known}; got {precision}")
-        self.precision = precision
         self._core = openvino.Core()
         try:
             self.device = str(self._core.get_property("CPU", "FULL_DEVICE_NAME"))
@@ -59,12 +58,18 @@ class OpenVinoBackend:
             raise MachineError(f"OpenVINO cannot use this CPU: {error}") from error
         if precision is Precision.BFLOAT16 and "BF16" not in capabilities:
             raise MachineError(f"{self.device} has no bfloat16; choose precision float32")
-        self._network = blueprint.build().float().eval()
-        self._model = functools.cache(self._convert)
-        self._request = functools.lru_cache(_KEPT_SHAPES)(self._compile)
+        fast = "BF16" in capabilities and cpu_computes_bfloat16()
+        self.precision = precision or (Precision.BFLOAT16 if fast else Precision.FLOAT32)
+        self._blueprint = blueprint
+        self._model = functools.cache(self._read)
+        self._model(Recipe.LUMA)  # weights that cannot be read are an error now, not at the first image
+        self._for_any_size = functools.cache(self._compile)
+        self._own: dict[tuple[Recipe, tuple[int, int]], openvino.InferRequest] = {}
 
     def warm_up(self, recipe: Recipe, batch: int, size_wh: tuple[int, int]) -> None:  # noqa: ARG002 - protocol
         """Compile for one size; the batch does not matter."""
+        if (recipe, size_wh) not in self._own and len(self._own) >= _OWN_GRAPHS:
+            del self._own[next(iter(self._own))]  # the oldest
         self.run(recipe, *blank_inputs(recipe, 1, size_wh))
 
     def run(self, recipe: Recipe, *arrays: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -86,26 +91,55 @@ class OpenVinoBackend:
 
     def close(self) -> None:
         """Free the compiled graphs."""
-        self._request.cache_clear()
+        self._own.clear()
+        self._for_any_size.cache_clear()
         self._model.cache_clear()
 
-    def _convert(self, recipe: Recipe) -> openvino.Model:
-        """Trace the graph of a recipe; images of any size fit the result."""
-        example = tuple(torch.from_numpy(array) for array in blank_inputs(recipe, 1, _TRACE_SIZE_WH))
-        with warnings.catch_warnings():
-            # What OpenVINO reads is made by torch.jit, which torch has deprecated.
-            warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
-            warnings.filterwarnings("ignore", message=r".*torch\.jit", category=DeprecationWarning)
-            # Checking the trace would run it again twice; that costs most of the time to start.
-            traced = torch.jit.trace(  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                build_graph(recipe, self._network), example, check_trace=False
-            )
-            return openvino.convert_model(traced, example_input=example)
+    def _request(self, recipe: Recipe, size_wh: tuple[int, int]) -> openvino.InferRequest:
+        key = recipe, size_wh
+        if key not in self._own:
+            if len(self._own) >= _OWN_GRAPHS:
+                return self._for_any_size(recipe)
+            self._own[key] = self._compile(recipe, size_wh)
+        return self._own[key]
 
-    def _compile(self, recipe: Recipe, size_wh: tuple[int, int]) -> openvino.InferRequest:
-        model = self._model(recipe).clone()
-        shapes = [array.shape for array in blank_inputs(recipe, 1, size_wh)]
-        model.reshape({index: openvino.PartialShape(shape) for index, shape in enumerate(shapes)})
+    def _read(self, recipe: Recipe) -> openvino.Model:
+        """The model of a recipe, for images of any size: from the cache folder, or converted now."""
+        content = self._blueprint.content
+        if content is None:
+            return self._convert(recipe)
+        exports = Exports(f"{content} {recipe} {GRAPH_REVISION}", runtime="openvino")
+        try:
+            place = exports.find((), functools.partial(self._export, recipe))
+        except OSError:  # a cache that cannot be written costs time only
+            return self._convert(recipe)
+        try:
+            return self._core.read_model(place / _FILE)
+        except RuntimeError:  # damaged, or pruned by another process at this moment
+            exports.drop(place)
+            return self._convert(recipe)
+
+    def _export(self, recipe: Recipe, folder: Path) -> None:
+        model = self._convert(recipe)
+        try:
+            openvino.save_model(model, folder / _FILE, compress_to_fp16=False)
+        except RuntimeError as error:  # as it says that a disk is full
+            raise OSError(f"OpenVINO cannot write {folder / _FILE}: {error}") from error
+
+    def _convert(self, recipe: Recipe) -> openvino.Model:
+        from streamfuse.engine.backends.openvino_convert import convert  # noqa: PLC0415 - loads torch
+
+        return convert(self._blueprint, recipe)
+
+    def _compile(self, recipe: Recipe, size_wh: tuple[int, int] | None = None) -> openvino.InferRequest:
+        """Compile for one size, or for any."""
         precision = Precision.FLOAT32 if recipe is Recipe.REFERENCE else self.precision
         config = {"INFERENCE_PRECISION_HINT": _PRECISION_HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        model = self._model(recipe).clone()
+        shapes = [list(array.shape) for array in blank_inputs(recipe, 1, size_wh or (1, 1))]
+        if size_wh is None:
+            config["CPU_RUNTIME_CACHE_CAPACITY"] = str(_KEPT_KERNELS)
+            for shape in shapes[:2]:  # of the images; -1 is any
+                shape[1:3] = -1, -1
+        model.reshape({index: openvino.PartialShape(shape) for index, shape in enumerate(shapes)})
         return self._core.compile_model(model, "CPU", config).create_infer_request()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Recipe", "blank_inputs"]
+__all__ = ["GRAPH_REVISION", "Recipe", "blank_inputs"]
+
+GRAPH_REVISION: Final = 3
+"""Of the graphs that are kept on disk; raise it with the arithmetic of a network or of what stands around it
+(:mod:`streamfuse.engine.backends.graph`)."""
 
 Array = npt.NDArray[Any]
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from streamfuse.engine.tasks.facts import TaskFacts
 from streamfuse.engine.tasks.library import libraries_unchanged
 from streamfuse.engine.tasks.networks import TaskNetwork
 
@@ -38,6 +39,19 @@ class TaskGraph(nn.Module):
         self.is_end_to_end = bool(head.end2end)
         """Whether the network leaves no overlaps, so that there is no suppression after it."""
         self.masks = masks
+        self._kind = network.kind
+        self._names = tuple(network.names[number] for number in sorted(network.names))
+
+    @property
+    def facts(self) -> TaskFacts:
+        """What its results mean, and what images it takes."""
+        return TaskFacts(
+            kind=self._kind,
+            names=self._names,
+            side_px=self.side_px,
+            stride=self.stride,
+            is_end_to_end=self.is_end_to_end,
+        )
 
     @property
     def side_px(self) -> int:
@@ -58,7 +72,7 @@ class TaskGraph(nn.Module):
             (B, C, h, w).
         """
         dtype = next(self.module.parameters()).dtype
-        outputs: Any = self.module(images.permute(0, 3, 1, 2).to(dtype) / 255.0)
+        outputs: Any = self.module(images.to(dtype).permute(0, 3, 1, 2) / 255.0)
         if self.masks:
             return outputs[0].float(), outputs[1].float()
         found: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs

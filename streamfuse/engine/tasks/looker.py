@@ -9,9 +9,9 @@ from typing import Final
 from streamfuse.config.tasks import Task
 from streamfuse.engine.tasks.backends.base import Pixels, TaskBackend
 from streamfuse.engine.tasks.backends.choosing import open_task_backend
-from streamfuse.engine.tasks.graph import TaskGraph
+from streamfuse.engine.tasks.facts import TaskFacts
+from streamfuse.engine.tasks.known import KnownNetwork
 from streamfuse.engine.tasks.letterbox import Letterbox
-from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.engine.tasks.results import Found, Reading, read_objects
 from streamfuse.errors import UsageError
 
@@ -111,26 +111,21 @@ def open_looker(wanted: Sequence[Wanted], *, backend: str) -> Looker:
     """Load one network for all tasks that want it, those with the same weights.
 
     Raises:
-        WeightsError: see :func:`streamfuse.engine.tasks.networks.load_task_network`.
+        WeightsError: see :class:`streamfuse.engine.tasks.known.KnownNetwork`.
         UsageError: a task wants classes that the network does not know.
         MachineError: the backend does not work here.
     """
     chief = max(wanted, key=lambda one: one.kind == "segment")  # who can segment can also detect
-    network = load_task_network(
+    network = KnownNetwork(
         chief.task.weights,
         kind=chief.kind,
         trust=any(one.task.trust for one in wanted),
         where=f"{chief.where}.weights",
     )
-    graph = TaskGraph(network, masks=chief.kind == "segment")
-    readers = [
-        _Reader(where=one.where, every=one.task.every, reading=_reading(one, network.names, graph))
-        for one in wanted
-    ]
-    opened = open_task_backend(
-        backend, graph, content=f"{network.sha256} {'masks' if graph.masks else 'boxes'}"
-    )
-    return Looker(opened, readers, side_px=graph.side_px, stride=graph.stride)
+    facts = network.facts
+    readers = [_Reader(where=one.where, every=one.task.every, reading=_reading(one, facts)) for one in wanted]
+    opened = open_task_backend(backend, network.graph, content=network.content)
+    return Looker(opened, readers, side_px=facts.side_px, stride=facts.stride)
 
 
 def _speaking(readers: Sequence[_Reader], pair_id: int) -> list[_Reader]:
@@ -138,11 +133,11 @@ def _speaking(readers: Sequence[_Reader], pair_id: int) -> list[_Reader]:
     return [reader for reader in due if reader.reading.masks] or due
 
 
-def _reading(wanted: Wanted, names: Mapping[int, str], graph: TaskGraph) -> Reading:
-    task = wanted.task
+def _reading(wanted: Wanted, facts: TaskFacts) -> Reading:
+    task, names = wanted.task, dict(enumerate(facts.names))
     return Reading(
         names=names,
-        is_end_to_end=graph.is_end_to_end,
+        is_end_to_end=facts.is_end_to_end,
         confidence=task.confidence,
         faint_share=_FAINT_SHARE if wanted.is_followed else 1.0,
         overlap=task.overlap,

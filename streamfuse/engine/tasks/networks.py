@@ -10,16 +10,15 @@ from typing import Any, Final
 
 from torch import nn
 
+from streamfuse.engine.store import locate, verify
 from streamfuse.engine.tasks.library import ultralytics
 from streamfuse.engine.tasks.pickles import read_pickle
+from streamfuse.engine.tasks.places import DEFAULT_DETECTOR, is_pickle
 from streamfuse.engine.tasks.saved import load_saved
-from streamfuse.engine.weights import check_numbers, locate, verify
+from streamfuse.engine.weights import check_numbers
 from streamfuse.errors import WeightsError
 
-__all__ = ["DEFAULT_DETECTOR", "TaskNetwork", "load_task_network", "task_weights_path"]
-
-DEFAULT_DETECTOR: Final = "detector"
-"""Shipped weights that ``default`` stands for."""
+__all__ = ["TaskNetwork", "load_task_network"]
 
 _KINDS: Final = ("detect", "segment")
 
@@ -50,13 +49,6 @@ class TaskNetwork:
             raise ValueError(f"class numbers must be 0..{len(self.names) - 1}, got {sorted(self.names)}")
 
 
-def task_weights_path(weights: str) -> Path:
-    """The file that ``default``, a name of the store or a path stands for; it need not exist."""
-    if Path(weights).suffix.lower() == ".pt":
-        return Path(weights).expanduser().resolve()
-    return locate(weights, default=DEFAULT_DETECTOR).resolve()
-
-
 def load_task_network(weights: str, *, kind: str, trust: bool = False, where: str) -> TaskNetwork:
     """Read a network that can do ``kind``. One with masks serves for boxes too; not the other way round.
 
@@ -70,7 +62,7 @@ def load_task_network(weights: str, *, kind: str, trust: bool = False, where: st
         WeightsError: the file is missing, damaged, not trusted, no YOLO network, or one of another task.
     """
     place = f"{where}: {weights}"
-    if Path(weights).suffix.lower() == ".pt":
+    if is_pickle(weights):
         network = _of_pickle(Path(weights).expanduser(), trust=trust, where=where)
     else:
         network = _of_store(weights, where=where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from torch import Tensor, nn
 
 from streamfuse.config.tasks import Semantic
@@ -30,7 +31,8 @@ class PixelLooker:
     def run(self, images: Sequence[Pixels]) -> Iterator[tuple[ClassArea, ...]]:
         """The areas of each HxWx3 image; all of one size."""
         for raw in self.backend.run(images):
-            for labels in raw.predictions.cpu().numpy():
+            found = raw.predictions
+            for labels in found if isinstance(found, np.ndarray) else found.cpu().numpy():
                 yield areas_of(labels, self._names)
 
 
@@ -42,7 +44,7 @@ def open_pixel_looker(task: Semantic, *, backend: str) -> PixelLooker:
         MachineError: the backend does not work here.
     """
     network = load_semantic_network(task.weights, where="tasks.semantic.weights")
-    opened = open_task_backend(backend, _LabelGraph(network), content=f"{network.sha256} labels")
+    opened = open_task_backend(backend, lambda: _LabelGraph(network), content=f"{network.sha256} labels")
     return PixelLooker(opened, names=network.names, every=task.every)
 
 

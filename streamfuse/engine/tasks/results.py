@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from streamfuse.engine.tasks.backends.base import Raw
 from streamfuse.engine.tasks.letterbox import Letterbox
@@ -15,9 +15,13 @@ from streamfuse.engine.tasks.masks import object_masks
 from streamfuse.engine.tasks.suppression import surest
 from streamfuse.frames import Detection
 
+if TYPE_CHECKING:  # a backend without torch gives arrays
+    from torch import Tensor
+
 __all__ = ["Found", "Reading", "read_objects"]
 
 Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ def read_objects(raw: Raw, index: int, reading: Reading, letterbox: Letterbox) -
     """The objects of one image of ``raw``."""
     predictions, least = raw.predictions[index], reading.confidence * reading.faint_share
     if reading.is_end_to_end:
-        rows = _of_classes(_copied(predictions[predictions[:, 4] > least]), reading.class_ids)
+        rows = _of_classes(_on_host(predictions[predictions[:, 4] > least]), reading.class_ids)
     else:
         candidates = _candidates(predictions, classes=len(reading.names), least=least)
         rows = _suppressed(candidates, reading)
@@ -67,15 +71,15 @@ def read_objects(raw: Raw, index: int, reading: Reading, letterbox: Letterbox) -
     )
 
 
-def _candidates(predictions: Tensor, *, classes: int, least: float) -> Floats:
+def _candidates(predictions: Numbers | Tensor, *, classes: int, least: float) -> Floats:
     """(N, 4 + classes + C), those of (4 + classes + C, anchors) of which any class is surer than ``least``.
 
     On a GPU they are chosen there, so that few numbers travel. On a CPU numpy chooses: torch would wake its
     threads for it, which takes longer than the choice, and disturbs those of the network's runtime.
     """
-    if predictions.device.type != "cpu":
-        return _copied(predictions[:, predictions[4 : 4 + classes].amax(0) > least].T)
-    columns = predictions.numpy()
+    if not isinstance(predictions, np.ndarray) and predictions.device.type != "cpu":
+        return _on_host(predictions[:, predictions[4 : 4 + classes].amax(0) > least].T)
+    columns = _on_host(predictions)
     return np.ascontiguousarray(columns[:, columns[4 : 4 + classes].max(0) > least].T)
 
 
@@ -94,13 +98,14 @@ def _of_classes(rows: Floats, class_ids: Sequence[int] | None) -> Floats:
     return rows if class_ids is None else rows[np.isin(rows[:, 5], class_ids)]
 
 
-def _copied(tensor: Tensor) -> Floats:
-    copied: Floats = tensor.cpu().numpy()
+def _on_host(numbers: Numbers | Tensor) -> Floats:
+    """On the host; what is there already is not copied."""
+    copied: Floats = numbers if isinstance(numbers, np.ndarray) else numbers.cpu().numpy()
     return copied
 
 
 def _detections(
-    rows: Floats, prototypes: Tensor | None, names: Mapping[int, str], letterbox: Letterbox
+    rows: Floats, prototypes: Numbers | Tensor | None, names: Mapping[int, str], letterbox: Letterbox
 ) -> tuple[Detection, ...]:
     """(N, 6 + C): box, confidence, class and coefficients of masks."""
     if not len(rows):
@@ -108,7 +113,7 @@ def _detections(
     boxes = letterbox.boxes_in_image(rows[:, :4])
     masks: Iterator[tuple[int, ...] | None] = iter([None] * len(rows))
     if prototypes is not None:
-        masks = object_masks(_copied(prototypes), rows[:, 6:], boxes, letterbox)
+        masks = object_masks(_on_host(prototypes), rows[:, 6:], boxes, letterbox)
     return tuple(
         Detection(
             box_xyxy=(left, top, right, bottom),

@@ -6,18 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from streamfuse.config.tasks import Task, Tasks
 from streamfuse.engine.tasks.backends.base import Pixels, TaskBackend
 from streamfuse.engine.tasks.letterbox import Letterbox
-from streamfuse.engine.tasks.letterbox_torch import boxed_tensor
 from streamfuse.engine.tasks.looker import Looker, Wanted, open_looker
-from streamfuse.engine.tasks.networks import task_weights_path
-from streamfuse.engine.tasks.pixels import PixelLooker, open_pixel_looker
+from streamfuse.engine.tasks.places import task_weights_path
 from streamfuse.engine.tasks.results import Found
 from streamfuse.frames import ClassArea, Detection
+
+if TYPE_CHECKING:  # with torch, which takes seconds to load
+    from streamfuse.engine.tasks.pixels import PixelLooker
 
 __all__ = ["Looked", "TaskRunner"]
 
@@ -62,8 +64,11 @@ class TaskRunner:
         for wanted in _wanted(tasks):
             shared[task_weights_path(wanted.task.weights)].append(wanted)
         lookers = [open_looker(group, backend=tasks.backend) for group in shared.values()]
-        pixels = None if tasks.semantic is None else open_pixel_looker(tasks.semantic, backend=tasks.backend)
-        return cls(lookers, pixels)
+        if tasks.semantic is None:
+            return cls(lookers)
+        from streamfuse.engine.tasks.pixels import open_pixel_looker  # noqa: PLC0415 - torch, for this alone
+
+        return cls(lookers, open_pixel_looker(tasks.semantic, backend=tasks.backend))
 
     @property
     def class_names(self) -> frozenset[str]:
@@ -184,7 +189,11 @@ def _wanted(tasks: Tasks) -> Iterator[Wanted]:
 
 
 def _boxed(letterbox: Letterbox, image: Pixels) -> Pixels:
-    return letterbox.apply(image) if isinstance(image, np.ndarray) else boxed_tensor(letterbox, image)
+    if isinstance(image, np.ndarray):
+        return letterbox.apply(image)
+    from streamfuse.engine.tasks.letterbox_torch import boxed_tensor  # noqa: PLC0415 - torch is there already
+
+    return boxed_tensor(letterbox, image)
 
 
 def _by_size(images: Sequence[Pixels]) -> Iterator[list[int]]:

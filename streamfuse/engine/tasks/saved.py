@@ -13,8 +13,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from streamfuse.engine.store import WeightsFile
 from streamfuse.engine.tasks.library import libraries_unchanged, ultralytics
-from streamfuse.engine.weights import WeightsFile, check_numbers, load_state, write_weights
+from streamfuse.engine.weights import check_numbers, load_state, write_weights
 from streamfuse.errors import UsageError, WeightsError
 
 __all__ = ["architecture_of", "build_task_network", "load_saved", "save_task_network"]

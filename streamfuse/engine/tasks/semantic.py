@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from streamfuse.core.masks import encode_mask
-from streamfuse.engine.weights import load_state, locate, verify
+from streamfuse.engine.store import locate, verify
+from streamfuse.engine.weights import load_state
 from streamfuse.errors import WeightsError
 from streamfuse.frames import ClassArea
 from streamfuse.nets.segmentation import BilateralAttentionNet

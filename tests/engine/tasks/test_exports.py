@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +92,8 @@ def test_a_network_is_converted_once_and_a_damaged_export_replaced(cache: Path, 
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
 
     def look() -> np.ndarray:
-        runner = OpenVinoRunner(TaskGraph(network, masks=False), content=network.sha256)
-        (raw,) = (one.predictions.numpy().copy() for one in runner.run([image]))
+        runner = OpenVinoRunner(lambda: TaskGraph(network, masks=False), content=network.sha256)
+        (raw,) = (one.predictions.copy() for one in runner.run([image]))
         runner.close()
         return raw
 
@@ -103,7 +104,30 @@ def test_a_network_is_converted_once_and_a_damaged_export_replaced(cache: Path, 
     assert xml.stat().st_mtime_ns == written_ns
     xml.write_text("not a network")
     assert np.array_equal(look(), fresh)
-    assert not xml.exists(), "the next start writes it anew"
+    assert xml.read_text() != "not a network", "it is written anew"
+
+
+def test_a_damaged_export_is_made_again_and_said(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that was cut, changed, taken away or added is noticed, however little of it."""
+
+    def make(folder: Path) -> None:
+        (folder / "weights.bin").write_bytes(bytes(1000))
+
+    exports = Exports("f" * 64, runtime="openvino")
+    damages: list[Callable[[Path], object]] = [
+        lambda file: file.write_bytes(bytes(999)),
+        lambda file: file.write_bytes(bytes(999) + b"\x01"),
+        lambda file: file.unlink(),
+        lambda file: (file.parent / "sha256.json").unlink(),
+    ]
+    for damage in damages:
+        file = exports.find((1,), make) / "weights.bin"
+        damage(file)
+        assert exports.find((1,), make) == file.parent
+        assert file.read_bytes() == bytes(1000)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * len(damages)
+    assert "is damaged: it is made again" in caplog.text
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
@@ -112,6 +136,6 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     """The network is converted in memory."""
     (tmp_path / "streamfuse").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    runner = OpenVinoRunner(TaskGraph(network, masks=False), content=network.sha256)
+    runner = OpenVinoRunner(lambda: TaskGraph(network, masks=False), content=network.sha256)
     assert len(list(runner.run([np.zeros((32, 32, 3), np.uint8)] * 2))) == 2
     runner.close()

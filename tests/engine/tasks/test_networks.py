@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import nn
 
-from streamfuse.engine import weights as store
+from streamfuse.engine import store
 from streamfuse.engine.importing import import_detector, import_weights
+from streamfuse.engine.store import card_path, user_dir
 from streamfuse.engine.tasks.library import ultralytics
 from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.engine.tasks.saved import architecture_of, build_task_network, save_task_network
-from streamfuse.engine.weights import card_path, user_dir
 from streamfuse.errors import UsageError, WeightsError
 
 NAMES = {0: "person", 1: "bicycle", 2: "car"}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-__all__ = ["Pixels", "Raw", "TaskBackend", "batch_of"]
+if TYPE_CHECKING:  # a backend whose network lies converted on disk starts without torch
+    from torch import Tensor, nn
 
-Pixels = npt.NDArray[np.uint8] | Tensor
+__all__ = ["GraphMaker", "Pixels", "Raw", "TaskBackend"]
+
+Pixels: TypeAlias = "npt.NDArray[np.uint8] | Tensor"
 """An HxWx3 uint8 image in the order R, G, B; as a tensor, on the device of the backend."""
+GraphMaker: TypeAlias = "Callable[[], nn.Module]"
+"""Gives a graph, the caller's own: (B, H, W, 3) uint8 in, a tuple of tensors with B in front out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,22 +27,9 @@ class Raw:
     Valid until the next one is asked for.
     """
 
-    predictions: Tensor
+    predictions: npt.NDArray[Any] | Tensor
     """As of :class:`streamfuse.engine.tasks.graph.TaskGraph`, or class ids of pixels."""
-    prototypes: Tensor | None
-
-
-def batch_of(images: Sequence[Pixels], device: torch.device) -> Tensor:
-    """(B, H, W, 3) uint8 on a device; arrays travel there together."""
-    if not any(isinstance(image, Tensor) for image in images):
-        # torch.tensor copies: the arrays may be read-only views, which from_numpy warns of.
-        return torch.tensor(np.stack([np.asarray(image) for image in images]), device=device)
-    return torch.stack(
-        [
-            torch.as_tensor(np.array(one) if isinstance(one, np.ndarray) else one, device=device)
-            for one in images
-        ]
-    )
+    prototypes: npt.NDArray[np.float32] | Tensor | None
 
 
 class TaskBackend(Protocol):

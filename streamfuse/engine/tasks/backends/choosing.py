@@ -6,27 +6,26 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from torch import nn
-
-from streamfuse.engine.tasks.backends.base import TaskBackend
+from streamfuse.engine.backends.driver import has_cuda_driver
+from streamfuse.engine.tasks.backends.base import GraphMaker, TaskBackend
 from streamfuse.errors import MachineError
 
 __all__ = ["open_task_backend"]
 
 
-def _open_torch(graph: nn.Module, content: str) -> TaskBackend:  # noqa: ARG001 - one form for all
+def _open_torch(graph: GraphMaker, content: str) -> TaskBackend:  # noqa: ARG001 - one form for all
     from streamfuse.engine.tasks.backends.torch_runner import TorchRunner  # noqa: PLC0415 - one at a time
 
-    return TorchRunner(graph, device="cpu")
+    return TorchRunner(graph(), device="cpu")
 
 
-def _open_torch_cuda(graph: nn.Module, content: str) -> TaskBackend:  # noqa: ARG001 - one form for all
+def _open_torch_cuda(graph: GraphMaker, content: str) -> TaskBackend:  # noqa: ARG001 - one form for all
     from streamfuse.engine.tasks.backends.torch_runner import TorchRunner  # noqa: PLC0415 - one at a time
 
-    return TorchRunner(graph, device="cuda")
+    return TorchRunner(graph(), device="cuda")
 
 
-def _open_openvino(graph: nn.Module, content: str) -> TaskBackend:
+def _open_openvino(graph: GraphMaker, content: str) -> TaskBackend:
     try:
         from streamfuse.engine.tasks.backends.openvino_runner import OpenVinoRunner  # noqa: PLC0415 - the same
     except ImportError as error:
@@ -34,7 +33,7 @@ def _open_openvino(graph: nn.Module, content: str) -> TaskBackend:
     return OpenVinoRunner(graph, content=content)
 
 
-def _open_onnx(graph: nn.Module, content: str) -> TaskBackend:
+def _open_onnx(graph: GraphMaker, content: str) -> TaskBackend:
     try:
         from streamfuse.engine.tasks.backends.onnx_runner import OnnxRunner  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -42,7 +41,7 @@ def _open_onnx(graph: nn.Module, content: str) -> TaskBackend:
     return OnnxRunner(graph, content=content)
 
 
-def _open_tensorrt(graph: nn.Module, content: str) -> TaskBackend:
+def _open_tensorrt(graph: GraphMaker, content: str) -> TaskBackend:
     try:
         from streamfuse.engine.tasks.backends.tensorrt_runner import TensorRtRunner  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -53,7 +52,7 @@ def _open_tensorrt(graph: nn.Module, content: str) -> TaskBackend:
     return TensorRtRunner(graph, content=content)
 
 
-_OPENERS: Final[Mapping[str, Callable[[nn.Module, str], TaskBackend]]] = MappingProxyType(
+_OPENERS: Final[Mapping[str, Callable[[GraphMaker, str], TaskBackend]]] = MappingProxyType(
     {
         "torch-cuda": _open_torch_cuda,
         "openvino": _open_openvino,
@@ -66,12 +65,12 @@ _AUTOMATIC: Final = ("torch-cuda", "openvino", "torch")
 """In the order in which ``auto`` tries them; the others take minutes to build, or are no faster."""
 
 
-def open_task_backend(name: str, graph: nn.Module, *, content: str) -> TaskBackend:
+def open_task_backend(name: str, graph: GraphMaker, *, content: str) -> TaskBackend:
     """Open a backend for a network.
 
     Args:
         name: one of :data:`streamfuse.config.tasks.TaskBackend`.
-        graph: takes (B, H, W, 3) uint8, gives a tuple of tensors with B in front; becomes the backend's own.
+        graph: makes the network with what belongs around it; not asked where a converted form is kept.
         content: what it is computed from, such as the digest of its weights; exports are kept by it.
 
     Raises:
@@ -81,6 +80,9 @@ def open_task_backend(name: str, graph: nn.Module, *, content: str) -> TaskBacke
         return _OPENERS[name](graph, content)
     failures: list[str] = []
     for candidate in _AUTOMATIC:
+        if candidate == "torch-cuda" and not has_cuda_driver():
+            failures.append(f"{candidate}: no NVIDIA driver is installed")
+            continue
         try:
             return _OPENERS[candidate](graph, content)
         except MachineError as error:

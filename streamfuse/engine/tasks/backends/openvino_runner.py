@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
-
-import torch
-from torch import nn
+from typing import Final
 
 from streamfuse.engine.backends.base import cpu_computes_bfloat16
-from streamfuse.engine.backends.exports import Exports
 from streamfuse.engine.backends.openvino_quiet import openvino
-from streamfuse.engine.tasks.backends.base import Pixels, Raw
+from streamfuse.engine.tasks.backends.base import GraphMaker, Pixels, Raw
+from streamfuse.engine.tasks.backends.kept import task_exports
 from streamfuse.errors import MachineError
 
 __all__ = ["OpenVinoRunner"]
@@ -31,7 +27,7 @@ class OpenVinoRunner:
     in bfloat16 where the CPU has it, boxes and scores always in float32.
 
     Args:
-        graph: what to run.
+        make_graph: gives what to run; asked only where no converted form is kept.
         content: what it is computed from; converted forms are kept by it.
 
     Raises:
@@ -41,9 +37,9 @@ class OpenVinoRunner:
     name = "openvino"
     takes_tensors = False
 
-    def __init__(self, graph: nn.Module, *, content: str) -> None:
-        self._graph = graph
-        self._exports = Exports(content, runtime="openvino")
+    def __init__(self, make_graph: GraphMaker, *, content: str) -> None:
+        self._make_graph = make_graph
+        self._exports = task_exports(content, runtime="openvino")
         self._core = openvino.Core()
         try:
             self.device = str(self._core.get_property("CPU", "FULL_DEVICE_NAME"))
@@ -59,7 +55,7 @@ class OpenVinoRunner:
                 found = request.infer((image[None],), share_inputs=True, share_outputs=True)
             except RuntimeError as error:
                 raise MachineError(f"OpenVINO failed to look at {image.shape}: {error}") from error
-            predictions, *prototypes = (torch.from_numpy(found[index]) for index in range(len(found)))
+            predictions, *prototypes = (found[index] for index in range(len(found)))
             yield Raw(predictions, prototypes[0] if prototypes else None)
 
     def close(self) -> None:
@@ -87,15 +83,6 @@ class OpenVinoRunner:
         openvino.save_model(self._convert(shape), folder / _FILE, compress_to_fp16=False)
 
     def _convert(self, shape: tuple[int, ...]) -> openvino.Model:
-        example: Any = torch.zeros((1, *shape), dtype=torch.uint8)
-        with warnings.catch_warnings(), torch.inference_mode():
-            # What OpenVINO reads is made by torch.jit, which torch has deprecated; and the tracer warns that
-            # the anchors become constants, which is right for one shape.
-            warnings.simplefilter("ignore")
-            self._graph(example)  # what it keeps per shape must be there before it is traced
-            traced = torch.jit.trace(  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                self._graph, example, check_trace=False
-            )
-            model = openvino.convert_model(traced, example_input=example)
-        model.reshape(openvino.PartialShape(example.shape))
-        return model
+        from streamfuse.engine.tasks.backends.openvino_convert import convert  # noqa: PLC0415 - loads torch
+
+        return convert(self._make_graph(), shape)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from streamfuse.engine.tasks.backends.base import Pixels, Raw, batch_of
+from streamfuse.engine.tasks.backends.base import Pixels, Raw
+from streamfuse.engine.tasks.backends.tensors import batch_of
 from streamfuse.errors import MachineError
 
 __all__ = ["TorchRunner"]
