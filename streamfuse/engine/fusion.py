@@ -11,21 +11,24 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from streamfuse.core.steady import SteadyContrast
 from streamfuse.engine.backends.base import Backend, Blueprint, Precision
+from streamfuse.engine.backends.bounded import BoundedBackend
 from streamfuse.engine.backends.choosing import open_backend
 from streamfuse.engine.backends.recipe import Recipe
-from streamfuse.engine.weights import WeightsFile, load_network, resolve
+from streamfuse.engine.store import WeightsFile, resolve
 from streamfuse.errors import UsageError
 from streamfuse.frames import ColorRange, Image, ImageSpec, PixelFormat
 from streamfuse.geometry.gray import gray8
 from streamfuse.nets.registry import network_spec
+
+if TYPE_CHECKING:  # a backend whose network lies compiled on disk starts without torch
+    from torch import Tensor, nn
 
 __all__ = ["FusionEngine", "Mode", "Pair"]
 
@@ -81,8 +84,7 @@ class FusionEngine:
         Args:
             model: name of a network in the registry, or of a family of them; the weights decide which.
             weights: ``default``, a name of the weights store, or a path to a safetensors file.
-            backend: ``auto`` (CUDA, else OpenVINO, else torch on the CPU), ``torch-cuda``, ``openvino``
-                or ``torch``.
+            backend: ``auto`` (the fastest on this machine, by measurement), or one by name.
             precision: ``auto`` (what the device computes fastest), ``float32``, ``bfloat16`` or ``float16``.
 
         Raises:
@@ -95,10 +97,13 @@ class FusionEngine:
         if (spec.visible_channels, spec.infrared_channels, spec.size_multiple) != (1, 1, 1):
             raise UsageError(f"the engine runs networks that fuse luma of any size; {spec.name!r} does not")
         blueprint = Blueprint(
-            build=lambda: load_network(found), content=f"{found.card.architecture} {found.card.sha256}"
+            build=lambda: _build(found), content=f"{found.card.architecture} {found.card.sha256}"
         )
         opened, why = open_backend(backend, blueprint, precision=precision)
-        return cls(opened, why=why, weights=found)
+        bounded = BoundedBackend(
+            opened, halo_px=spec.halo_px, grid_px=spec.grid_px, cpu_tile_px=spec.cpu_tile_px
+        )
+        return cls(bounded, why=why, weights=found)
 
     @property
     def backend(self) -> str:
@@ -224,6 +229,12 @@ class _Job:
     index: int
     visible: Image
     infrared: Image
+
+
+def _build(weights: WeightsFile) -> nn.Module:
+    from streamfuse.engine.weights import load_network  # noqa: PLC0415 - loads torch
+
+    return load_network(weights)
 
 
 def _as_rgb(image: Image) -> Image:

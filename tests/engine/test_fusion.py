@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +57,14 @@ def test_the_python_face(engine: FusionEngine) -> None:
     assert (batch.shape, single.shape, batch.dtype) == (visible.shape, (24, 32, 3), np.uint8)
     assert np.abs(batch[1].astype(int) - single).max() <= 1
     assert engine.fuse(visible=visible[:0], infrared=infrared[:0]).shape == (0, 24, 32, 3)
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (1, 9), (7, 1), (33, 17)])
+def test_no_size_is_too_small_or_too_odd(engine: FusionEngine, size_wh: tuple[int, int]) -> None:
+    """A single pixel has a fused pixel; odd sides stay odd."""
+    width, height = size_wh
+    visible = noise(height, width, 3)
+    assert engine.fuse(visible=visible, infrared=noise(height, width)).shape == visible.shape
 
 
 @pytest.mark.parametrize(
@@ -188,8 +198,23 @@ def test_unknown_model_is_refused() -> None:
         FusionEngine.load("grbd")
 
 
-def test_importing_the_package_loads_no_torch() -> None:
-    """``streamfuse.engine`` is cheap until its class is touched."""
-    loaded = "'torch' in sys.modules"
-    program = f"import sys, streamfuse.engine as e; assert not {loaded}; e.FusionEngine; assert {loaded}"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+_START = """
+import sys
+import numpy as np
+from streamfuse.engine import FusionEngine
+with FusionEngine.load(backend="openvino") as engine:
+    engine.fuse(visible=np.zeros((24, 32, 3), np.uint8), infrared=np.zeros((24, 32), np.uint8))
+print("torch" in sys.modules)
+"""
+
+
+def test_torch_is_loaded_once_in_the_life_of_a_cache(tmp_path: Path) -> None:
+    """The first start converts the network; the next reads what it wrote."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", _START], env=environment, check=True, timeout=120, capture_output=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said == [b"True\n", b"False\n"]

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from streamfuse.engine.fusion import FusionEngine, Mode
 from streamfuse.engine.importing import import_published
-from streamfuse.engine.weights import WeightsFile
+from streamfuse.engine.store import WeightsFile
 from streamfuse.frames import Image, ImageSpec, PixelFormat
 
 Bytes = npt.NDArray[np.uint8]

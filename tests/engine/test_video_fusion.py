@@ -10,7 +10,7 @@ import pytest
 
 from streamfuse.core.convert import image_to_rgb
 from streamfuse.engine.fusion import FusionEngine, Mode, Pair
-from streamfuse.engine.video import VideoFusion
+from streamfuse.engine.video import VideoFusion, VideoPairs, fuse_together
 from streamfuse.frames import ColorRange, Image, ImageSpec, PixelFormat
 
 FRAME_NS = 33_333_333
@@ -153,3 +153,26 @@ def test_warming_up_changes_nothing_of_what_follows(engine: FusionEngine, spec: 
     for first, second in zip(warmed.fuse(pairs, [0]), cold.fuse(pairs, [0]), strict=True):
         for of_first, of_second in zip(first.planes, second.planes, strict=True):
             np.testing.assert_array_equal(of_first, of_second)
+
+
+def test_videos_that_share_an_engine_come_out_as_each_alone(engine: FusionEngine) -> None:
+    """One batch for the network, and the stretch of each video by its own scene."""
+    videos = {"dim": breathing(4), "bright": [pair(120, 250) for _ in range(3)]}
+    alone = {
+        name: VideoFusion(engine, Mode.STEADY).fuse(pairs, times_ns(pairs)) for name, pairs in videos.items()
+    }
+    parts = [
+        VideoPairs(VideoFusion(engine, Mode.STEADY), pairs, times_ns(pairs)) for pairs in videos.values()
+    ]
+    for (name, images), together in zip(alone.items(), fuse_together(parts), strict=True):
+        for one, other in zip(images, together, strict=True):
+            np.testing.assert_array_equal(one.planes[0], other.planes[0], err_msg=name)
+
+
+def test_videos_of_different_modes_are_not_fused_together(engine: FusionEngine) -> None:
+    """What the network is to do differs."""
+    parts = [
+        VideoPairs(VideoFusion(engine, mode), breathing(1), [0]) for mode in (Mode.STREAM, Mode.REFERENCE)
+    ]
+    with pytest.raises(ValueError, match="expected videos of one engine and mode, got 2"):
+        fuse_together(parts)
