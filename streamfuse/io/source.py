@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from streamfuse.core.clockfit import Stamp
-from streamfuse.frames import DropCause, Image, ImageSpec
+from streamfuse.frames import ColorMatrix, ColorRange, DropCause, Image, ImageSpec, PixelFormat
 
 __all__ = ["Source", "SourceFrame", "SourceInfo"]
 
@@ -32,6 +32,23 @@ class SourceInfo:
     def __post_init__(self) -> None:
         if not self.fps > 0:
             raise ValueError(f"fps must be positive, got {self.fps}")
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """The information whose ``asdict`` has been through JSON."""
+        spec = plain["spec"]
+        width, height = spec["size_wh"]
+        return cls(
+            spec=ImageSpec(
+                format=PixelFormat(spec["format"]),
+                size_wh=(width, height),
+                range=ColorRange(spec["range"]),
+                matrix=ColorMatrix(spec["matrix"]),
+            ),
+            fps=plain["fps"],
+            frame_count=plain["frame_count"],
+            live=plain["live"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from streamfuse.io.synthetic import raster
 from streamfuse.io.synthetic.actors import Appearance
 from streamfuse.io.synthetic.arrays import Floats
-from streamfuse.io.synthetic.backdrop import Street3d, backdrop
+from streamfuse.io.synthetic.backdrop import Street3d
 from streamfuse.io.synthetic.cameras import CAMERA_XYZ, Camera
+from streamfuse.io.synthetic.kept import kept_backdrop
 from streamfuse.io.synthetic.noise import GRAIN_MARGIN, sensor_grain
 
 __all__ = ["COUNTS_AT_0_C", "COUNTS_PER_K", "InfraredCamera"]
@@ -35,7 +36,7 @@ class InfraredCamera:
 
     def __init__(self, street: Street3d, camera: Camera) -> None:
         self._camera, self._climate = camera, street.climate
-        self._still = backdrop(street, camera, supersampling=1)
+        self._still = kept_backdrop(street, camera, supersampling=1)
         self._image, self._depth = np.empty_like(self._still.heat_c), np.empty_like(self._still.inverse_depth)
         self._space = raster.Workspace.for_image(camera.size_wh, 1)
         rng = np.random.default_rng((street.seed, 8))

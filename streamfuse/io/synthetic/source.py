@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import cached_property
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import cv2
@@ -16,10 +16,12 @@ from streamfuse.clock import NS_PER_MS, NS_PER_S
 from streamfuse.errors import SourceError
 from streamfuse.frames import ColorMatrix, ColorRange, Image, ImageSpec, PixelFormat, StreamName
 from streamfuse.io.source import SourceFrame, SourceInfo
-from streamfuse.io.synthetic.board_scene import BoardCamera
 from streamfuse.io.synthetic.board_spec import BoardSpec
 from streamfuse.io.synthetic.spec import StreetSpec
-from streamfuse.io.synthetic.street import Street
+
+if TYPE_CHECKING:  # with numba: whoever only asks what a scene is does not wait for it
+    from streamfuse.io.synthetic.board_scene import BoardCamera
+    from streamfuse.io.synthetic.street import Street
 
 __all__ = ["BoardSource", "SceneSource", "SyntheticSource", "open_scene"]
 
@@ -88,6 +90,8 @@ class SyntheticSource(SceneSource):
     @cached_property
     def _street(self) -> Street:
         """The scene, built for the first frame: whoever only asks for ``info`` does not wait for it."""
+        from streamfuse.io.synthetic.street import Street  # noqa: PLC0415 - see above
+
         return Street(self._spec)
 
     def _image(self, t_s: float) -> Image:
@@ -116,6 +120,8 @@ class BoardSource(SceneSource):
 
     @cached_property
     def _camera(self) -> BoardCamera:
+        from streamfuse.io.synthetic.board_scene import BoardCamera  # noqa: PLC0415 - see above
+
         return BoardCamera(self._spec, self._stream)
 
     def _image(self, t_s: float) -> Image:

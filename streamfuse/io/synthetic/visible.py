@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from streamfuse.io.synthetic import effects, raster
 from streamfuse.io.synthetic.actors import Appearance
 from streamfuse.io.synthetic.arrays import Doubles, Floats, Point3, floats
-from streamfuse.io.synthetic.backdrop import COARSE, Street3d, backdrop
+from streamfuse.io.synthetic.backdrop import COARSE, Street3d
 from streamfuse.io.synthetic.cameras import CAMERA_XYZ, Camera
+from streamfuse.io.synthetic.kept import kept_backdrop
 from streamfuse.io.synthetic.lights import NO_SPOTS, illuminate, reaching, shade
 from streamfuse.io.synthetic.nature import LAMP_COLOUR, LAMP_HEADS, lamp_spots
 from streamfuse.io.synthetic.noise import GRAIN_MARGIN, sensor_grain
@@ -31,7 +32,7 @@ class VisibleCamera:
     def __init__(self, street: Street3d, camera: Camera) -> None:
         climate = street.climate
         self._street, self._camera, self._climate = street, camera, climate
-        self._still = still = backdrop(street, camera, supersampling=_SUPERSAMPLING)
+        self._still = still = kept_backdrop(street, camera, supersampling=_SUPERSAMPLING)
         self._image, self._depth = np.empty_like(still.radiance), np.empty_like(still.inverse_depth)
         self._space = raster.Workspace.for_image(camera.size_wh, _SUPERSAMPLING)
         self._grain = sensor_grain(np.random.default_rng((street.seed, 6)), camera.size_wh, 3, blur_px=0.6)
