@@ -4,8 +4,12 @@ Importing the package loads neither torch nor zmq, av or cv2: those belong to th
 them (``streamfuse.engine``, ``streamfuse.io``).
 """
 
-from importlib.metadata import version
-
 __all__ = ["__version__"]
 
-__version__ = version("streamfuse")
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - 30 ms, which no worker of a run can use
+
+        return version("streamfuse")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

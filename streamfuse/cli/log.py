@@ -113,7 +113,9 @@ class HumanLog(Log):
         human: str | None = None,
     ) -> None:
         """Print a message, above the line; errors begin with the program's name."""
-        words = f"streamfuse: {text}" if level == "error" else human or text
+        words = human or text
+        if level == "error":
+            words = f"streamfuse: {words}"
         with contextlib.suppress(OSError):
             self._console.print(Text(words), highlight=False, soft_wrap=not self._console.is_terminal)
 

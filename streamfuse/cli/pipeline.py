@@ -28,7 +28,10 @@ def init(
 
 
 def check(
-    pipeline: Annotated[Path, typer.Argument(help="Pipeline file (YAML).")],
+    pipelines: Annotated[
+        list[Path],
+        typer.Argument(metavar="PIPELINE", help="Pipeline file (YAML); several: whether they run together."),
+    ],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As for `streamfuse run`.")
     ] = None,
@@ -38,15 +41,20 @@ def check(
 
     Example: streamfuse check pipelines/vehicle.yaml
     """
-    from streamfuse.config.pipeline import load_pipeline  # noqa: PLC0415
+    from streamfuse.config.several import check_together, pipeline_files  # noqa: PLC0415
     from streamfuse.runtime.preflight import check_pipeline  # noqa: PLC0415
 
-    findings = check_pipeline(load_pipeline(pipeline, overrides or ()))
+    configs = [file.load() for file in pipeline_files(pipelines, overrides or ())]
+    check_together(configs)
+    found = [(config.name, finding) for config in configs for finding in check_pipeline(config)]
     if as_json:
-        sys.stdout.write(
-            json.dumps([{"what": f.what, "ok": f.ok, "text": f.text} for f in findings], indent=2) + "\n"
-        )
+        plain = [
+            {"pipeline": name, "what": finding.what, "ok": finding.ok, "text": finding.text}
+            for name, finding in found
+        ]
+        sys.stdout.write(json.dumps(plain, indent=2) + "\n")
     else:
-        for finding in findings:
-            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what:<14} {finding.text}")
-    raise typer.Exit(max((finding.exit_code for finding in findings), default=0))
+        for name, finding in found:
+            whose = f"{name}: " if len(configs) > 1 else ""
+            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {whose}{finding.what:<14} {finding.text}")
+    raise typer.Exit(max((finding.exit_code for _, finding in found), default=0))

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from streamfuse.cli.log import LOG_OPTION, LogFormat, open_log
-from streamfuse.cli.show import status_line
+from streamfuse.cli.show import status_lines
 from streamfuse.cli.summary_table import summary_table
 from streamfuse.io.signals import hangups_ignored
 
@@ -20,22 +20,34 @@ __all__ = ["run"]
 
 @hangups_ignored()  # from the first moment on: the run listens to them later
 def run(
-    pipeline: Annotated[Path, typer.Argument(help="Pipeline file (YAML); `streamfuse init` writes one.")],
+    pipelines: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PIPELINE",
+            help="Pipeline file (YAML); `streamfuse init` writes one. Several run on one engine.",
+        ),
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Override a key, as in `--set fusion.batch=8`; repeatable. "
-            "Relative paths start in the current folder.",
+            help="Override a key, as in `--set fusion.batch=8`; repeatable. Of several pipelines all, "
+            "unless it names one: `--set rear:fusion.batch=8`. Relative paths start in the current folder.",
         ),
     ] = None,
     duration: Annotated[
         float | None, typer.Option(min=0.1, metavar="SECONDS", help="Stop after so many seconds.")
     ] = None,
-    max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many fused pairs.")] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many fused pairs, of each pipeline.")
+    ] = None,
     summary: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the summary there, as JSON.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the summary there, as JSON; those of several pipelines under `pipelines`, by name.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON in place of the table.")
@@ -44,27 +56,30 @@ def run(
 ) -> None:
     """Capture two streams, pair, register and fuse them, detect, record and report.
 
-    SIGHUP reads the file again and takes over what can change while it runs; the rest is refused.
+    Several pipelines, each with its own cameras, rig, tasks, recorder, viewer and publishers, share one
+    engine: it loads the network once and fuses pairs of all of them in common batches.
+
+    SIGHUP reads the files again and takes over what can change while it runs; the rest is refused.
 
     Example: streamfuse run pipelines/vehicle.yaml --duration 10 --summary summary.json
-    """
-    from streamfuse.config.pipeline import load_pipeline  # noqa: PLC0415 - slow imports wait for --help
-    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415
-    from streamfuse.runtime.run import RunOptions, run_pipeline  # noqa: PLC0415
 
-    config = load_pipeline(pipeline, overrides or ())
+    Example: streamfuse run front.yaml rear.yaml --set rear:record.dir=recordings/rear
+    """
+    from streamfuse.config.several import pipeline_files  # noqa: PLC0415 - slow imports wait for --help
+    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415
+    from streamfuse.runtime.run import RunOptions, run_pipelines  # noqa: PLC0415
+    from streamfuse.runtime.summary import summary_json  # noqa: PLC0415
+
+    files = {file.name: file for file in pipeline_files(pipelines, overrides or ())}
+    configs = [file.load() for file in files.values()]
     if summary is not None:
         check_writable(summary.parent)
-    options = RunOptions(
-        duration_s=duration,
-        max_frames=max_frames,
-        reload=lambda: load_pipeline(pipeline, overrides or ()),
-    )
+    options = RunOptions(duration_s=duration, max_frames=max_frames, reload=lambda name: files[name].load())
     with open_log(log_format) as log:
-        result = run_pipeline(
-            config,
+        result = run_pipelines(
+            configs,
             options,
-            on_status=lambda status: log.show(status_line(status)),
+            on_status=lambda statuses: log.show(status_lines(statuses)),
             on_message=lambda message: log.say(
                 message.text,
                 source=message.source,
@@ -73,13 +88,15 @@ def run(
                 human=str(message),
             ),
         )
-    plain = result.summary.as_dict()
+    plain = summary_json(result.summaries)
     if summary is not None:
         write_text(summary, json.dumps(plain, indent=2) + "\n")
     if as_json:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
     elif result.began:
-        Console().print(summary_table(plain))
+        console = Console()
+        for name, each in result.summaries.items():
+            console.print(summary_table(each.as_dict(), title=None if len(configs) == 1 else name))
     for problem in result.problems:
         log.say(problem, event="problem", level="error")
     raise typer.Exit(result.exit_code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamfuse.runtime.status import Status
     from streamfuse.runtime.summary import Summary
 
-__all__ = ["Advance", "progress_bar", "status_line"]
+__all__ = ["Advance", "progress_bar", "status_lines"]
 
 
 class Advance(Protocol):
@@ -27,8 +27,18 @@ class Advance(Protocol):
         """Show ``done`` of ``total`` (None while unknown), and a word beside it."""
 
 
-def status_line(status: Status) -> Text:
-    """A run at one moment, in one line."""
+def status_lines(statuses: Mapping[str, Status]) -> Text:
+    """A run at one moment: a line for each pipeline, with its name if there are others."""
+    if len(statuses) == 1:
+        return Text("\n").join(map(_status_line, statuses.values()))
+    width = max(map(len, statuses))
+    return Text("\n").join(
+        Text.assemble((f" {name:<{width}}", "bold"), _status_line(status))
+        for name, status in statuses.items()
+    )
+
+
+def _status_line(status: Status) -> Text:
     if not status.begun:
         return Text(f" {'; '.join(status.health.not_ready)}")
     summary = status.summary

@@ -13,9 +13,9 @@ _COUNTED = ("forward", "backward", "inside", "entered", "left")
 """What lines and zones count, in the words of a record."""
 
 
-def summary_table(plain: dict[str, Any]) -> Table:
-    """The summary of a run, as :meth:`~streamfuse.runtime.summary.Summary.as_dict` gives it."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+def summary_table(plain: dict[str, Any], *, title: str | None = None) -> Table:
+    """The summary of a pipeline, as :meth:`~streamfuse.runtime.summary.Summary.as_dict` gives it."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     states = ", ".join(f"{count} {state}" for state, count in plain["states"].items() if count)
@@ -30,17 +30,15 @@ def summary_table(plain: dict[str, Any]) -> Table:
         )
     for name, camera in plain["cameras"].items():
         table.add_row(f"  {name} camera", _camera(camera))
-    for key, title, unit in (("latency_ms", "latency", "ms"), ("skew_ms", "skew", "ms")):
+    for key, words, unit in (("latency_ms", "latency", "ms"), ("skew_ms", "skew", "ms")):
         values = "  ".join(f"{name} {value:.1f}" for name, value in plain[key].items() if value is not None)
-        table.add_row(title, f"{values} {unit}" if values else "-")
+        table.add_row(words, f"{values} {unit}" if values else "-")
     if plain["offset"]:
         table.add_row("offset", _offset(plain["offset"]))
     if plain["registration"]:
         table.add_row("registration", _registration(plain["registration"]))
-    for title, words in _found(plain):
-        table.add_row(title, words)
-    for name, stage in plain["stages"].items():
-        table.add_row(f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms")
+    for row in (*_found(plain), *_stages(plain)):
+        table.add_row(*row)
     for name, sink in plain["sinks"].items():
         table.add_row(
             name,
@@ -69,6 +67,14 @@ def _registration(plain: dict[str, Any]) -> str:
     corrected = plain["corrected_px"]
     said = f"the rig is {x_px:+.1f}, {y_px:+.1f} px off" + (": bumped" if plain["bumped"] else "")
     return said + (f"; {corrected[0]:+.1f}, {corrected[1]:+.1f} px were corrected" if corrected else "")
+
+
+def _stages(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What each stage took, and how many pairs were fused at once."""
+    for name, stage in plain["stages"].items():
+        yield f"  {name}", f"p50 {stage['p50_ms']:.1f}  p95 {stage['p95_ms']:.1f} ms"
+    if (mean := plain["batch"]["mean"]) is not None:
+        yield "  batch", f"{mean:.1f} pairs on average, {plain['batch']['max']:.0f} at most"
 
 
 def _found(plain: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -38,9 +38,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 class Block(BaseModel):
     """A block of keys: frozen, no unknown keys, no silent conversions (``"4"`` is not 4)."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def expected(what: str) -> PydanticCustomError:

@@ -20,9 +20,9 @@ __all__ = ["WORKER_COMMAND", "Child"]
 
 WORKER_COMMAND: Final = (sys.executable, "-m", "streamfuse.runtime.worker")
 _READ_BYTES: Final = 1 << 16
-_ONE_BLAS_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
-"""For numpy: its products are small here, and while its threads wait for each other on cores that are taken,
-a millisecond of work lasts a second. Networks have threads of their own, of other libraries."""
+_ONE_THREAD_EACH: Final = {"OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+"""For numpy and OpenCV: their work is small here, and while their threads wait for each other on cores that
+are taken, a millisecond of it lasts a second. Networks have threads of their own, of other libraries."""
 
 
 class Child:
@@ -38,7 +38,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             process_group=0,
-            env=_ONE_BLAS_THREAD | os.environ,
+            env=_ONE_THREAD_EACH | os.environ,
         )
         self._partial: dict[IO[bytes], bytes] = {}
         for pipe in self.pipes:

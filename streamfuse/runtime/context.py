@@ -8,7 +8,7 @@ from streamfuse.clock import Clock
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.io.transport.board import Board
 from streamfuse.io.transport.rundir import RunDir
-from streamfuse.runtime.link import Link
+from streamfuse.runtime.link import LaneLink
 from streamfuse.runtime.plan import Plan
 
 __all__ = ["Context"]
@@ -16,14 +16,17 @@ __all__ = ["Context"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A worker's plan, its place in shared memory, its counters and its line to the supervisor."""
+    """A pipeline's plan, a worker's place in its shared memory, its counters and its line to the supervisor.
+
+    An engine that several pipelines share has one for each.
+    """
 
     role: str
     """Worker name: a stream name, ``engine`` or a sink's name."""
     plan: Plan
     run_dir: RunDir
     board: Board
-    link: Link
+    link: LaneLink
     clock: Clock
     restarts: int
     """How often the supervisor has started this worker again."""

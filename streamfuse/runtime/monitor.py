@@ -1,4 +1,4 @@
-"""Shows a run to whoever watches it: Prometheus, systemd, an orchestrator, and its own workers."""
+"""Shows a pipeline to whoever watches it: Prometheus, an orchestrator, and its own workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from streamfuse.clock import NS_PER_S, Clock
 from streamfuse.errors import OutputError
 from streamfuse.io.closing import Closing
 from streamfuse.io.metrics import MetricsServer, MetricsSnapshot, WorkerNumbers
-from streamfuse.io.systemd import Notifier
 from streamfuse.io.transport.ring import ring_nbytes
 from streamfuse.runtime.health import WorkerPhase
 from streamfuse.runtime.message import Message
@@ -19,15 +18,14 @@ from streamfuse.runtime.plan import Plan
 from streamfuse.runtime.status import Status, write_status
 from streamfuse.runtime.summary import Summary
 
-__all__ = ["Monitor", "metrics_of", "words_of"]
+__all__ = ["Monitor", "metrics_of"]
 
 _LOOP_TIMEOUT_S: Final = 5.0
 """A supervisor that has not said anything for so long is stuck."""
-_NOTIFY_EVERY_S: Final = 2.0
 
 
 class Monitor(Closing):
-    """Takes the status of the run twice a second and passes it on.
+    """Takes the status of a pipeline twice a second and passes it on.
 
     Args:
         plan: The run's plan.
@@ -44,11 +42,7 @@ class Monitor(Closing):
         self._say = say
         self._latest: Status | None = None
         """Replaced as a whole: the server's threads read it."""
-        self._notified_ns: int | None = None
-        self._announced = False
-        self._ending = False
         self._cannot_write = False
-        self._notifier = Notifier()
         self._server: MetricsServer | None = None
         if (metrics := plan.config.metrics) is not None:
             server = MetricsServer(*metrics.address, self._numbers, healthy=self._stuck, ready=self._lacking)
@@ -66,39 +60,11 @@ class Monitor(Closing):
                 self._say(
                     Message(text=f"the viewer will not show the run's health: {error}", level="warning")
                 )
-        self._notify(status)
-
-    def reloading(self) -> None:
-        """The configuration is being read again; the next :meth:`show` says that it is done."""
-        self._notifier.reloading(self._clock.now_ns())
-        self._announced = False
-
-    def ending(self) -> None:
-        """The run is coming to its end."""
-        if not self._ending:
-            self._ending = True
-            self._notifier.stopping()
 
     def close(self) -> None:
         """Stop showing; may be called twice."""
-        self._notifier.close()
         if self._server is not None:
             self._server.close()
-
-    def _notify(self, status: Status) -> None:
-        if not self._notifier.is_heard or self._ending:
-            return
-        if status.begun and not self._announced:
-            self._announced = True
-            self._notifier.ready(words_of(status))
-        patience_s = self._notifier.watchdog_s
-        every_s = _NOTIFY_EVERY_S if patience_s is None else min(_NOTIFY_EVERY_S, patience_s / 4)
-        if self._notified_ns is not None and status.now_ns - self._notified_ns < every_s * NS_PER_S:
-            return
-        self._notified_ns = status.now_ns
-        self._notifier.status(words_of(status))
-        if status.health.healthy:
-            self._notifier.alive()
 
     def _numbers(self) -> MetricsSnapshot:
         return MetricsSnapshot() if self._latest is None else metrics_of(self._latest, self._plan)
@@ -112,14 +78,6 @@ class Monitor(Closing):
 
     def _lacking(self) -> tuple[str, ...]:
         return ("starting",) if self._latest is None else self._latest.health.not_ready + self._stuck()
-
-
-def words_of(status: Status) -> str:
-    """A status in one line, for ``systemctl status``."""
-    troubles = "; ".join((*status.health.not_ready, *status.health.not_healthy))
-    if not status.begun:
-        return troubles
-    return f"{status.summary.fused} fused at {status.summary.fps:.1f} fps{'; ' if troubles else ''}{troubles}"
 
 
 def metrics_of(status: Status, plan: Plan) -> MetricsSnapshot:

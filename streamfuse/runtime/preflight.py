@@ -22,7 +22,8 @@ from streamfuse.io.files import check_writable
 from streamfuse.io.publish.publishers import check_publisher, open_publisher
 from streamfuse.io.transport.segment import preflight
 from streamfuse.io.video.encoders import pick_encoder
-from streamfuse.runtime.plan import Plan, make_plan, summary_of
+from streamfuse.runtime.plan import Plan, summary_of
+from streamfuse.runtime.planning import make_plan
 from streamfuse.runtime.rigging import describe_rig
 from streamfuse.runtime.stages.looking import open_looking
 

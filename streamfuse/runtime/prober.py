@@ -13,18 +13,18 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from streamfuse.clock import NS_PER_S, Clock, SystemClock
 from streamfuse.config.sources import InfraredSource, SourceConfig, VisibleSource
 from streamfuse.errors import MachineError, SourceError, StreamfuseError, UsageError
-from streamfuse.frames import ColorMatrix, ColorRange, ImageSpec, PixelFormat, StreamName
+from streamfuse.frames import StreamName
 from streamfuse.io.source import SourceInfo
 from streamfuse.io.sources import open_source, redact
 from streamfuse.runtime.child import Child
 from streamfuse.runtime.link import Link
 
-__all__ = ["info_from_json", "main", "probe_cameras"]
+__all__ = ["main", "probe_cameras"]
 
 _COMMAND: Final = (sys.executable, "-m", "streamfuse.runtime.prober")
 _START_S: Final = 10.0
@@ -34,23 +34,6 @@ _CONFIGS: Final[Mapping[StreamName, type[SourceConfig]]] = {
     StreamName.VISIBLE: VisibleSource,
     StreamName.INFRARED: InfraredSource,
 }
-
-
-def info_from_json(plain: Mapping[str, Any]) -> SourceInfo:
-    """The information whose ``asdict`` has been through JSON."""
-    spec = plain["spec"]
-    width, height = spec["size_wh"]
-    return SourceInfo(
-        spec=ImageSpec(
-            format=PixelFormat(spec["format"]),
-            size_wh=(width, height),
-            range=ColorRange(spec["range"]),
-            matrix=ColorMatrix(spec["matrix"]),
-        ),
-        fps=plain["fps"],
-        frame_count=plain["frame_count"],
-        live=plain["live"],
-    )
 
 
 def probe_cameras(
@@ -99,7 +82,7 @@ class _Probe:
         for event in self.child.events():
             match event["event"]:
                 case "info":
-                    return info_from_json(event["info"])
+                    return SourceInfo.from_json(event["info"])
                 case "absent":
                     return SourceError(event["text"])
                 case "error":

@@ -15,7 +15,7 @@ __all__ = ["Report"]
 
 
 class Report:
-    """Collects the ``stats``, ``recording`` and ``enough`` events of all workers.
+    """Collects the ``stats``, ``recording`` and ``enough`` events of all workers of a pipeline.
 
     A worker's ``stats`` are cumulative for its life; those of earlier lives are kept and added.
     """
@@ -27,6 +27,8 @@ class Report:
         """Names of the objects that the engine's networks find."""
         self.enough = False
         """The engine has fused as many pairs as were asked for."""
+        self.finished = False
+        """The engine has nothing left to fuse."""
         self.recordings: list[str] = []
         self.clocks: dict[str, ClockReport] = {}
         """How each camera's clock stood when it was last told, by stream."""
@@ -36,7 +38,7 @@ class Report:
     def hear(self, role: str, event: Mapping[str, Any]) -> None:
         """Take in one event of a worker; events of other kinds are no concern of the report."""
         match event["event"]:
-            case "ready":
+            case "lane_ready":
                 self.backend = event.get("backend", self.backend)
                 self.device = event.get("device", self.device)
                 self.finds = frozenset(event.get("finds", self.finds))
@@ -45,13 +47,15 @@ class Report:
                 if "clock" in event:
                     clock = event["clock"]
                     self.clocks[role] = ClockReport(**{**clock, "source": TimeSource(clock["source"])})
-            case "lost" | "replaced":
+            case "lost" | "lane_lost" | "replaced":
                 if role in self._current:
                     self._earlier[role].append(self._current.pop(role))
             case "recording":
                 self.recordings.append(str(event["path"]))
             case "enough":
                 self.enough = True
+            case "lane_done":
+                self.finished = True
 
     @property
     def fps(self) -> float:

@@ -13,7 +13,7 @@ from streamfuse.frames import Count, DropCause, PairState, StreamName
 from streamfuse.runtime import counters as c
 from streamfuse.runtime.report import Report
 
-__all__ = ["SinkCounts", "Summary"]
+__all__ = ["SinkCounts", "Summary", "summary_json"]
 
 Counters = Mapping[str, Mapping[str, int]]
 """Counters of every worker's board, by worker and name."""
@@ -50,6 +50,8 @@ class Summary:
     """Milliseconds between the two frames of a pair, without sign."""
     stages: Mapping[str, Histogram]
     sinks: Mapping[str, SinkCounts]
+    batch: Histogram = field(default_factory=Histogram)
+    """Pairs that were fused in one go, those of other pipelines included; one value for each batch."""
     cameras: Mapping[StreamName, CameraHealth] = field(default_factory=dict)
     """The streams that come from live cameras."""
     left_out: int = 0
@@ -92,6 +94,7 @@ class Summary:
             latency=report.histogram("latency_ms"),
             skew=report.histogram("skew_ms"),
             stages=report.stages(),
+            batch=report.histogram("batch"),
             sinks={name: _sink(name, counters[name], engine) for name in c.SINKS if name in counters},
             cameras=_cameras(counters, report),
             offset=report.offset,
@@ -136,6 +139,7 @@ class Summary:
                 for name, times in self.stages.items()
                 if times.count
             },
+            "batch": _rounded(mean=self.batch.mean, max=self.batch.max),
             "cameras": {stream.value: camera.as_dict() for stream, camera in self.cameras.items()},
             "offset": dict(self.offset),
             "registration": dict(self.registration),
@@ -157,6 +161,22 @@ class Summary:
             "backend": self.backend,
             "device": self.device,
         }
+
+
+def summary_json(summaries: Mapping[str, Summary]) -> dict[str, Any]:
+    """The summary of a run in JSON's types: that of its pipeline, or those of several and their sums."""
+    parts = {name: summary.as_dict() for name, summary in summaries.items()}
+    first = next(iter(parts.values()))
+    if len(parts) == 1:
+        return first
+    return {
+        "pipelines": parts,
+        **{key: sum(part[key] for part in parts.values()) for key in ("pairs", "fused", "detections")},
+        "fps": round(sum(summary.fps for summary in summaries.values()), 3),
+        "recordings": [path for part in parts.values() for path in part["recordings"]],
+        "backend": first["backend"],
+        "device": first["device"],
+    }
 
 
 def _numbers(count: Count) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import random
 import selectors
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -67,6 +67,8 @@ class WorkerState:
     """The order before the one that is being tried out."""
     leave_by_ns: int | None = None
     """It was asked to make room for its successor, and has so long to do it."""
+    stop_by_ns: int | None = None
+    """It was asked to end, and has so long to do it."""
     restart_at_ns: int | None = None
     progress: int = -1
     progress_ns: int = 0
@@ -120,7 +122,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._epoch_ns: int | None = None
         self._say_waiting_s = _SAY_WAITING_EVERY_S
-        self._stop_deadline_ns: int | None = None
+        self._stopping = False
 
     def __enter__(self) -> Supervisor:
         return self
@@ -136,8 +138,8 @@ class Supervisor:
 
     @property
     def stopping(self) -> bool:
-        """Whether :meth:`stop` was called."""
-        return self._stop_deadline_ns is not None
+        """Whether :meth:`stop` was called for all."""
+        return self._stopping
 
     @property
     def epoch_ns(self) -> int | None:
@@ -158,20 +160,21 @@ class Supervisor:
         for name, worker in self.workers.items():
             self._look_after(name, worker, now_ns)
         self._begin_when_ready(now_ns)
-        if self._stop_deadline_ns is not None and now_ns >= self._stop_deadline_ns:
-            self._enforce_stop(now_ns)
 
-    def stop(self, *, drain: bool, timeout_s: float) -> None:
-        """Ask all to end, and see to it that they have when ``timeout_s`` is over.
+    def stop(self, names: Collection[str] | None = None, *, drain: bool, timeout_s: float) -> None:
+        """Ask workers to end, and see to it that they have when ``timeout_s`` is over.
 
         Args:
+            names: of the workers; None: all.
             drain: let them finish what is under way; otherwise they give it up.
             timeout_s: then SIGTERM, shortly after SIGKILL.
         """
+        self._stopping = self._stopping or names is None
         deadline_ns = self._clock.now_ns() + round(timeout_s * NS_PER_S)
-        if self._stop_deadline_ns is None or deadline_ns < self._stop_deadline_ns:
-            self._stop_deadline_ns = deadline_ns
-        for worker in self.workers.values():
+        for name, worker in self.workers.items():
+            if names is not None and name not in names:
+                continue
+            worker.stop_by_ns = min(worker.stop_by_ns or deadline_ns, deadline_ns)
             if worker.child is not None:
                 worker.child.command("stop", drain=drain)
             else:
@@ -273,15 +276,17 @@ class Supervisor:
             return
         status = worker.child.exit_status
         if status is None:
+            self._enforce_stop(name, worker, now_ns)
             self._watch_progress(name, worker, now_ns)
             if now_ns - worker.started_ns > STEADY_AFTER_S * NS_PER_S:
                 worker.backoff.reset()
             return
         self._hear(name)  # its last words
         self._bury(worker)
-        if not self.stopping and self._is_followed(name, worker, status):
+        is_stopping = worker.stop_by_ns is not None
+        if not is_stopping and self._is_followed(name, worker, status):
             self._spawn(name)
-        elif status == 0 or worker.finished or worker.error is not None or self.stopping:
+        elif status == 0 or worker.finished or worker.error is not None or is_stopping:
             self._retire(name, worker)
         elif self._epoch_ns is None:
             raise PromiseError(f"{name} died while starting ({_cause(status)}); its last words are above")
@@ -335,19 +340,16 @@ class Supervisor:
         worker.child.close()
         worker.child = None
 
-    def _enforce_stop(self, now_ns: int) -> None:
-        assert self._stop_deadline_ns is not None  # asked by the caller
-        late_ns = now_ns - self._stop_deadline_ns
-        for name, worker in self.workers.items():
-            if worker.child is None:
-                worker.done = True
-            elif late_ns > _HARD_KILL_AFTER_S * NS_PER_S:
-                if not worker.killed:
-                    self._on_event(name, {"event": "log", "text": "did not end in time: killed"})
-                worker.killed = True
-                worker.child.kill()
-            else:
-                worker.child.terminate()
+    def _enforce_stop(self, name: str, worker: WorkerState, now_ns: int) -> None:
+        if worker.stop_by_ns is None or worker.child is None or now_ns < worker.stop_by_ns:
+            return
+        if now_ns - worker.stop_by_ns <= _HARD_KILL_AFTER_S * NS_PER_S:
+            worker.child.terminate()
+            return
+        if not worker.killed:
+            self._on_event(name, {"event": "log", "text": "did not end in time: killed"})
+        worker.killed = True
+        worker.child.kill()
 
 
 def _cause(status: int) -> str:

@@ -15,7 +15,7 @@ from streamfuse.config.fields import _byte_count
 from streamfuse.config.pipeline import PipelineConfig, load_pipeline
 from streamfuse.io.metrics import MetricsServer, MetricsSnapshot
 from streamfuse.jobs.doctor.machine import SHARED_NBYTES
-from streamfuse.runtime.plan import make_plan
+from streamfuse.runtime.planning import make_plan
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 
 from streamfuse.clock import SystemClock
 from streamfuse.config.pipeline import load_pipeline
+from streamfuse.engine.fusion import FusionEngine
+from streamfuse.engine.video import fuse_together
 from streamfuse.frames import Frame, FramePair, Image, Layer, PairState, StreamName
-from streamfuse.runtime.plan import make_plan
-from streamfuse.runtime.stages.compute import Compute
+from streamfuse.runtime.plan import Plan
+from streamfuse.runtime.planning import make_plan
+from streamfuse.runtime.stages.compute import Compute, Computed
 
 STREET = "synthetic://street?size=64x64"
 
@@ -38,6 +42,14 @@ def pair(visible: Image | None, infrared: Image | None) -> FramePair:
     )
 
 
+def computed(plan: Plan, pairs: Sequence[FramePair]) -> Sequence[Computed]:
+    """What the engine makes of the pairs of one pipeline."""
+    with FusionEngine.load() as engine, closing(Compute(plan, SystemClock(), engine)) as compute:
+        prepared = compute.prepare(pairs)
+        (images,) = fuse_together([prepared.to_fuse])
+        return compute.complete(prepared, images, fuse_ms=1.0, size=len(pairs)).done
+
+
 def test_nothing_is_found_where_nobody_looks(tmp_path: Path, yolo: Path) -> None:
     """Beside the infrared image: found while the visible camera sees it, black and empty while it is away."""
     (tmp_path / "rig.yaml").write_text(
@@ -55,8 +67,7 @@ def test_nothing_is_found_where_nobody_looks(tmp_path: Path, yolo: Path) -> None
     luma, *chroma = (noise.integers(16, 236, shape, np.uint8) for shape in plan.visible.spec.plane_shapes)
     visible = Image(plan.visible.spec, (luma, *chroma))
     infrared = Image.from_gray(noise.integers(0, 256, (160, 160), np.uint8))
-    with closing(Compute(plan, SystemClock())) as compute:
-        both, warm = compute.run([pair(visible, infrared), pair(None, infrared)]).done
+    both, warm = computed(plan, [pair(visible, infrared), pair(None, infrared)])
     assert both.looked is not None
     assert warm.looked is not None
     assert any(found.box_infrared_xyxy is None for found in both.looked.detections)
@@ -77,10 +88,8 @@ def test_every_image_of_a_pair_goes_on_to_who_keeps_it(tmp_path: Path) -> None:
     spec = plan.visible.spec
     visible = Image(spec, tuple(np.full(shape, 99, np.uint8) for shape in spec.plane_shapes))
     infrared = Image.from_gray(np.full((64, 64), 200, plan.infrared.spec.dtype))
-    with closing(Compute(plan, SystemClock())) as compute:
-        both, seen, warm = compute.run(
-            [pair(visible, infrared), pair(visible, None), pair(None, infrared)]
-        ).done
+    pairs = [pair(visible, infrared), pair(visible, None), pair(None, infrared)]
+    both, seen, warm = computed(plan, pairs)
     assert set(both.layers) == set(Layer)
     assert set(seen.layers) == {Layer.VISIBLE}
     assert set(warm.layers) == {Layer.INFRARED, Layer.RAW_INFRARED}

@@ -14,7 +14,8 @@ from streamfuse.core.resemblance import Gray, Likeness
 from streamfuse.errors import UsageError
 from streamfuse.frames import Detection, Frame, FramePair, Image, Layer, PairState, StreamName
 from streamfuse.geometry.field import Field
-from streamfuse.runtime.plan import Plan, make_plan
+from streamfuse.runtime.plan import Plan
+from streamfuse.runtime.planning import make_plan
 from streamfuse.runtime.stages.registering import Registered, Registering
 from streamfuse.testing import FakeClock
 

@@ -12,7 +12,7 @@ from streamfuse.core.stats import Accounting, Histogram
 from streamfuse.errors import OutputError
 from streamfuse.frames import PairState, StreamName
 from streamfuse.runtime.health import Health, WorkerHealth, WorkerPhase
-from streamfuse.runtime.monitor import words_of
+from streamfuse.runtime.service import words_of
 from streamfuse.runtime.status import STATUS_FILE, Status, resident_bytes, write_status
 from streamfuse.runtime.summary import Summary
 
@@ -91,4 +91,5 @@ def test_memory_of_a_process() -> None:
 )
 def test_a_status_in_one_line(now: Status, words: str) -> None:
     """What ``systemctl status`` shows."""
-    assert words_of(now) == words
+    assert words_of({"front": now}) == words
+    assert words_of({"front": now, "rear": status()}) == f"front: {words} | rear: 3 fused at 12.5 fps"

@@ -1,15 +1,8 @@
-"""The engine's work on one batch of pairs: register, fuse, detect.
-
-It runs in a thread of its own so that the engine's loop goes on pairing at camera rate while the
-network computes; a pair that the network has no time for is then dropped as a pair, by the batcher,
-and never as two halves by two different queues.
-"""
+"""The engine's work on the pairs of one pipeline, before and after they are fused: register and detect."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +13,7 @@ from streamfuse.core.bracket import Bump
 from streamfuse.core.convert import image_to_rgb
 from streamfuse.core.resemblance import resemblance
 from streamfuse.engine.fusion import FusionEngine, Mode
-from streamfuse.engine.video import VideoFusion
+from streamfuse.engine.video import VideoFusion, VideoPairs
 from streamfuse.frames import ColorRange, FramePair, Image, ImageSpec, Layer, PixelFormat
 from streamfuse.geometry.gray import gray8
 from streamfuse.runtime.plan import Plan
@@ -31,7 +24,7 @@ from streamfuse.runtime.stages.registering import Registered, Registering
 if TYPE_CHECKING:  # with YOLO's libraries: only for pipelines that look for something
     from streamfuse.engine.tasks.runner import Looked
 
-__all__ = ["Compute", "ComputeThread", "Computed", "ComputedBatch"]
+__all__ = ["Compute", "Computed", "ComputedBatch", "Prepared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,34 +43,45 @@ class Computed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComputedBatch:
-    """A batch with what came of it, and how long each step took."""
+    """Pairs of one pipeline with what came of them, and how long each step took."""
 
     done: Sequence[Computed]
+    took_ms: Mapping[str, float]
+    size: int
+    """Pairs that were fused in one go with these, of whatever pipeline, these included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """Pairs that are ready for the network."""
+
+    pairs: Sequence[FramePair]
+    registered: Sequence[Registered]
+    to_fuse: VideoPairs
     took_ms: Mapping[str, float]
 
 
 class Compute:
-    """Owns the fusion engine, the registration maps and the task networks.
+    """Owns the registration maps, the task networks and the video of one pipeline; the engine is lent.
 
     Args:
-        plan: of the run.
+        plan: of the pipeline.
         clock: times the steps.
+        engine: fuses its pairs, and perhaps those of others.
         last_track_id: the last one that a predecessor has given away.
     """
 
-    def __init__(self, plan: Plan, clock: Clock, *, last_track_id: int = 0) -> None:
+    def __init__(self, plan: Plan, clock: Clock, engine: FusionEngine, *, last_track_id: int = 0) -> None:
         fusion = plan.config.fusion
-        self.engine = FusionEngine.load(
-            fusion.model, weights=fusion.weights, backend=fusion.backend, precision=fusion.precision
-        )
-        self._video = VideoFusion(self.engine, Mode(fusion.mode))
+        self.engine = engine
+        self._video = VideoFusion(engine, Mode(fusion.mode))
         self.registering = Registering(plan, clock, estimate=resemblance)
         self.looking = open_looking(plan.config, last_track_id=last_track_id)
         self._infrared = Infrared(plan.config.sources.infrared)
         self._blank = _blank(plan.visible.spec)
         self._clock = clock
         self._wanted = tuple(plan.layers)
-        self.batch = min(fusion.batch, self.engine.useful_batch or fusion.batch)
+        self.batch = min(fusion.batch, engine.useful_batch or fusion.batch)
         """Pairs to take at once: more than the device gains by would only come out later."""
         self._video.warm_up(plan.fused_spec, batch=self.batch)
         if self.looking is not None:
@@ -85,20 +89,38 @@ class Compute:
             image_to_rgb(self._blank)  # its kernel loads numba, half a second
 
     def close(self) -> None:
-        """Release the device."""
+        """Free the task networks; the engine is not ours."""
         if self.looking is not None:
             self.looking.close()
-        self.engine.close()
 
-    def run(self, pairs: Sequence[FramePair]) -> ComputedBatch:
-        """Process one batch, in order."""
+    def prepare(self, pairs: Sequence[FramePair]) -> Prepared:
+        """Register the next pairs, in order."""
         took = _StopWatch(self._clock)
         self.registering.turn()
         registered = [self._registered(pair) for pair in pairs]
-        took.lap("register")
         sources = [self._source(each) for each in registered]
-        images = self._video.fuse(sources, [pair.base.capture_ns for pair in pairs])
-        took.lap("fuse")
+        times_ns = [pair.base.capture_ns for pair in pairs]
+        took.lap("register")
+        return Prepared(
+            pairs=pairs,
+            registered=registered,
+            to_fuse=VideoPairs(self._video, sources, times_ns),
+            took_ms=took.laps_ms,
+        )
+
+    def complete(
+        self, prepared: Prepared, images: Sequence[Image], *, fuse_ms: float, size: int
+    ) -> ComputedBatch:
+        """Look for objects in the fused images of pairs that were prepared.
+
+        Args:
+            prepared: the pairs.
+            images: what was fused of them.
+            fuse_ms: milliseconds that it took.
+            size: pairs that were fused in that time.
+        """
+        pairs, registered = prepared.pairs, prepared.registered
+        took = _StopWatch(self._clock)
         found: Sequence[Looked | None] = [None for _ in images]
         if self.looking is not None:
             looks = self.looking.find(images, pairs, on_device=self._video.rgb_on_device)
@@ -108,7 +130,9 @@ class Compute:
             Computed(pair=pair, image=image, looked=looked, layers=self._layers(pair, by), bump=by.bump)
             for pair, by, image, looked in zip(pairs, registered, images, found, strict=True)
         ]
-        return ComputedBatch(done=done, took_ms=took.laps_ms)
+        return ComputedBatch(
+            done=done, took_ms={**prepared.took_ms, "fuse": fuse_ms, **took.laps_ms}, size=size
+        )
 
     def _registered(self, pair: FramePair) -> Registered:
         visible = None if pair.visible is None else pair.visible.image
@@ -169,58 +193,3 @@ def _painted(blank: Image, gray: Image) -> Image:
     if blank.spec.range is ColorRange.LIMITED:
         luma = np.rint(luma * (219 / 255) + 16).astype(np.uint8)
     return Image(blank.spec, (luma, *blank.planes[1:]))
-
-
-class ComputeThread:
-    """Runs one batch at a time beside the loop; ``on_done`` is called in the thread after each."""
-
-    def __init__(
-        self,
-        work: Callable[[Sequence[FramePair]], ComputedBatch],
-        *,
-        on_done: Callable[[], None],
-    ) -> None:
-        self._work = work
-        self._on_done = on_done
-        self._batches: queue.SimpleQueue[Sequence[FramePair] | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[ComputedBatch | Exception] = queue.SimpleQueue()
-        self._busy = False
-        self._thread = threading.Thread(target=self._loop, name="compute")
-        self._thread.start()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a batch was submitted whose result has not been taken."""
-        return self._busy
-
-    def submit(self, batch: Sequence[FramePair]) -> None:
-        """Begin a batch; only when not :attr:`busy`."""
-        self._busy = True
-        self._batches.put(batch)
-
-    def take(self, *, wait: bool = False) -> ComputedBatch | None:
-        """The finished batch, or None; with ``wait`` it blocks for the one under way.
-
-        Raises:
-            Exception: whatever the work raised, in the thread of the caller.
-        """
-        if not self._busy or not (wait or not self._results.empty()):
-            return None
-        result = self._results.get()
-        self._busy = False
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    def close(self) -> None:
-        """End the thread after the batch under way."""
-        self._batches.put(None)
-        self._thread.join()
-
-    def _loop(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            try:
-                self._results.put(self._work(batch))
-            except Exception as error:  # noqa: BLE001 - carried to the loop's thread and raised there
-                self._results.put(error)
-            self._on_done()

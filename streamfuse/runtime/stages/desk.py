@@ -3,47 +3,72 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
+from streamfuse.config.rig import load_rig
 from streamfuse.core.account import FrameUses
-from streamfuse.core.batching import Batcher, BatchPolicy
-from streamfuse.core.pairing import CAPACITY, Outcome, Paired, Pairer, PairingPolicy
+from streamfuse.core.pairing import OnMissing, Outcome, Paired, Pairer, PairingMode, PairingPolicy
 from streamfuse.frames import DropCause, Frame, FramePair, StreamName
 from streamfuse.io.transport.board import Board
 from streamfuse.runtime import counters as c
+from streamfuse.runtime.plan import Plan
 from streamfuse.runtime.stages.meter import Meter
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "Line", "pairing_policy"]
 
 _MAX_HELD: Final = 8
 """``every_frame``: no credit for a stream beyond so many of its frames that wait for partners."""
 
 
+def pairing_policy(plan: Plan) -> PairingPolicy:
+    """How the frames of a pipeline are paired."""
+    sync = plan.config.sync
+    return PairingPolicy(
+        visible_fps=plan.visible.fps,
+        infrared_fps=plan.infrared.fps,
+        mode=PairingMode(sync.mode),
+        base=StreamName(sync.base),
+        max_skew_ms=None if sync.max_skew_ms == "auto" else sync.max_skew_ms,
+        max_wait_ms=sync.max_wait_ms,
+        on_missing=OnMissing(sync.on_missing),
+        max_hold_ms=sync.max_hold_ms,
+        offset_ms=sync.offset_ms + load_rig(plan.config.rig).time_offset_ms,
+        every_frame=plan.every_frame,
+    )
+
+
+class Line(Protocol):
+    """Where pairs wait for the network."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+
+    def offer(self, pair: FramePair, now_ns: int) -> list[FramePair]:
+        """Put a pair at the end, and return those that it has pushed out."""
+
+    def withdraw(self) -> list[FramePair]:
+        """Take back what waits."""
+
+
 class Desk:
-    """Pairs frames, keeps the pairs in line, and counts what becomes of each frame on the board.
+    """Pairs frames, puts the pairs in line, and counts what becomes of each frame on the board.
 
     Args:
         policy: how frames are paired.
-        max_batch: most pairs in a batch.
-        max_delay_ms: longest wait of a pair for company.
+        line: where pairs wait for the network.
+        max_batch: most pairs that the network takes at once.
         board: the engine's counters.
         meter: told of each pair.
     """
 
     def __init__(
-        self, policy: PairingPolicy, *, max_batch: int, max_delay_ms: float, board: Board, meter: Meter
+        self, policy: PairingPolicy, line: Line, *, max_batch: int, board: Board, meter: Meter
     ) -> None:
         self._every_frame = policy.every_frame
         self._pairer: Pairer[Frame] = Pairer(policy)
-        # In realtime no more than one batch waits: the longer the line, the older the picture.
-        self._batcher: Batcher[FramePair] = Batcher(
-            BatchPolicy(
-                max_batch=max_batch,
-                max_delay_ms=max_delay_ms,
-                capacity=max_batch + (CAPACITY if policy.every_frame else 0),
-                newest_wins=not policy.every_frame,
-            )
-        )
+        self._line = line
+        self._max_batch = max_batch
         self._board = board
         self._meter = meter
         self._giving_up = False
@@ -58,7 +83,7 @@ class Desk:
     @property
     def is_empty(self) -> bool:
         """Whether no frame waits here, neither for a partner nor for the network."""
-        return not (len(self._batcher) or any(map(self._pairer.held, StreamName)))
+        return not (self._line.waiting or any(map(self._pairer.held, StreamName)))
 
     def accept(self, frame: Frame, now_ns: int) -> None:
         """Take in a frame that has arrived."""
@@ -76,7 +101,7 @@ class Desk:
         """Whether more frames of a stream are welcome; in ``realtime`` always."""
         if not self._every_frame:
             return True
-        has_room = len(self._batcher) < self._batcher.policy.max_batch
+        has_room = self._line.waiting < self._max_batch
         return has_room and self._pairer.held(stream) < _MAX_HELD
 
     def decide(self, now_ns: int) -> None:
@@ -84,19 +109,9 @@ class Desk:
         for outcome in self._pairer.poll(now_ns):
             self._take(outcome, now_ns)
 
-    def next_batch(self, now_ns: int, *, flush: bool, limit: int | None) -> list[FramePair]:
-        """The pairs to compute now, at most ``limit``; ``flush``: do not wait for company."""
-        if flush:
-            self._batcher.flush()
-        batch = self._batcher.take(now_ns)
-        for surplus in batch[limit:] if limit is not None else ():
-            self.drop(surplus)
-        return batch[:limit]
-
-    def deadline_ns(self, *, idle: bool) -> int | None:
-        """When there is something to decide even if nothing arrives; ``idle``: the network is free."""
-        moments = (self._pairer.deadline_ns(), self._batcher.deadline_ns() if idle else None)
-        return min((moment for moment in moments if moment is not None), default=None)
+    def deadline_ns(self) -> int | None:
+        """When there is something to decide even if nothing arrives."""
+        return self._pairer.deadline_ns()
 
     def emitted(self, pair: FramePair) -> None:
         """Count a pair that goes to the sinks."""
@@ -115,13 +130,15 @@ class Desk:
         for stream in StreamName:
             self._board.set(c.held(stream), self._pairer.held(stream) + self._uses[stream].undecided)
 
-    def give_up(self, now_ns: int) -> None:
-        """Drop whatever is still here: the run was stopped before its turn came."""
+    def stop_line(self) -> None:
+        """Let no pair that still waits come to the network: the run is over before its turn."""
         self._giving_up = True
-        self._batcher.flush()
-        while batch := self._batcher.take(now_ns):
-            for pair in batch:
-                self.drop(pair)
+        for pair in self._line.withdraw():
+            self.drop(pair)
+
+    def give_up(self) -> None:
+        """Drop whatever is still here."""
+        self.stop_line()
         for stream in StreamName:
             self._uses[stream].end()
             self._board.add(c.dropped(stream, DropCause.STOPPED), self._pairer.held(stream))
@@ -144,7 +161,7 @@ class Desk:
         self._meter.paired(pair, now_ns)
         for frame in _frames(pair):
             self._uses[frame.stream].paired(frame.seq)
-        for replaced in self._batcher.add(pair, now_ns):
+        for replaced in self._line.offer(pair, now_ns):
             self.drop(replaced)
 
     def _count_unused(self, stream: StreamName) -> None:

@@ -26,6 +26,7 @@ class Meter:
         self._from_arrival = from_arrival
         self._latency_ms = Histogram()
         self._skew_ms = Histogram()
+        self._batch = Histogram()
         self._stages = {"pair": Histogram()}
         self._rate = RateMeter()
         self._due_ns = 0
@@ -34,8 +35,9 @@ class Meter:
         """A pair was made: how long its base frame had waited for that."""
         self._stages["pair"].add(max(0, now_ns - pair.base.arrival_ns) / NS_PER_MS)
 
-    def computed(self, took_ms: Mapping[str, float]) -> None:
-        """A batch was computed: how long each step took."""
+    def computed(self, took_ms: Mapping[str, float], *, size: int) -> None:
+        """Pairs were computed in a batch of ``size``: how long each step took."""
+        self._batch.add(size)
         for name, milliseconds in took_ms.items():
             self._stages.setdefault(name, Histogram()).add(milliseconds)
 
@@ -60,5 +62,6 @@ class Meter:
             "fps": self._rate.fps,
             "latency_ms": self._latency_ms.as_dict(),
             "skew_ms": self._skew_ms.as_dict(),
+            "batch": self._batch.as_dict(),
             "stages": {name: times.as_dict() for name, times in self._stages.items()},
         }

@@ -13,7 +13,7 @@ from typing import Any
 
 from streamfuse.config.pipeline import load_pipeline
 from streamfuse.errors import StreamfuseError
-from streamfuse.runtime.run import RunOptions, run_pipeline
+from streamfuse.runtime.run import RunOptions, run_pipelines
 
 
 def main() -> None:
@@ -25,10 +25,12 @@ def main() -> None:
             lines.write(json.dumps({"at_s": time.monotonic(), "kind": kind, "value": value}) + "\n")
 
         try:
-            result = run_pipeline(
-                load_pipeline(Path(pipeline)),
+            result = run_pipelines(
+                [load_pipeline(Path(pipeline))],
                 RunOptions(duration_s=float(duration), stall_timeout_s=float(stall)),
-                on_status=lambda status: note("status", status.summary.as_dict()),
+                on_status=lambda statuses: [
+                    note("status", status.summary.as_dict()) for status in statuses.values()
+                ],
                 on_message=lambda message: note("message", str(message)),
             )
         except StreamfuseError as error:
@@ -36,7 +38,8 @@ def main() -> None:
             sys.exit(error.exit_code)
         for problem in result.problems:
             note("problem", problem)
-        note("summary", result.summary.as_dict())
+        for summary in result.summaries.values():
+            note("summary", summary.as_dict())
     sys.exit(result.exit_code)
 
 

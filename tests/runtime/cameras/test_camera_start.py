@@ -18,7 +18,8 @@ from streamfuse.config.pipeline import load_pipeline
 from streamfuse.config.rig import load_rig
 from streamfuse.errors import SourceError, UsageError
 from streamfuse.frames import ColorRange, ImageSpec, PixelFormat, StreamName
-from streamfuse.runtime.plan import Plan, make_plan
+from streamfuse.runtime.plan import Plan
+from streamfuse.runtime.planning import make_plan
 from streamfuse.runtime.preflight import check_pipeline
 from streamfuse.runtime.prober import probe_cameras
 from streamfuse.runtime.survey import survey
