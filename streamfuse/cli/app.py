@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from streamfuse import __version__
 from streamfuse.cli import (
-    bench,
     capture,
     doctor,
+    export,
     fuse,
     keys,
     pipeline,
@@ -21,6 +20,7 @@ from streamfuse.cli import (
     view,
     weights,
 )
+from streamfuse.cli.bench import group as bench
 from streamfuse.cli.calibrate import group as calibrate
 from streamfuse.cli.evaluate import group as evaluate
 
@@ -41,6 +41,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from streamfuse import __version__  # noqa: PLC0415 - reads the package's metadata, for nothing else here
+
         typer.echo(__version__)
         raise typer.Exit
 
@@ -63,6 +65,7 @@ app.command("doctor")(doctor.doctor)
 app.command("fuse")(fuse.fuse)
 app.command("sources")(sources.sources)
 app.command("capture")(capture.capture)
+app.command("export")(export.export)
 app.command("keys")(keys.keys)
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(evaluate.app, name="evaluate")
