@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from streamfuse.cli.bench import app
+from streamfuse.cli.bench.group import app
 from streamfuse.engine.tasks.library import ultralytics
 from streamfuse.engine.tasks.networks import load_task_network
 from streamfuse.errors import UsageError

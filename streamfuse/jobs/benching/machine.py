@@ -8,9 +8,22 @@ import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Target", "machine_facts", "versions"]
+__all__ = ["Target", "has_amx", "machine_facts", "versions"]
+
+_FEATURES: Final = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+    "asimddp",
+    "bf16",
+    "sve",
+)
+"""Of a processor, that networks are quick by; as Linux calls them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +42,43 @@ class Target:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {"what": self.what, "limit": self.limit, "got": round(self.got, 3), "met": self.met}
+        return {
+            "what": self.what,
+            "limit": self.limit,
+            "at_least": self.at_least,
+            "got": round(self.got, 3),
+            "met": self.met,
+        }
 
 
 def machine_facts() -> dict[str, Any]:
-    """Processor, cores that this process may use, and kernel."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    """Processor, what networks are quick by on it, cores that this process may use, and kernel."""
     return {
-        "processor": next(names, platform.machine()),
+        "processor": _first("model name") or platform.machine(),
+        "features": [name for name in _FEATURES if name in _flags()],
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
     }
 
 
+def has_amx() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 in tiles."""
+    return "amx_bf16" in _flags()
+
+
 def versions(packages: Iterable[str]) -> dict[str, str | None]:
     """Of installed packages; None for those that are not."""
     return {name: _version(name) for name in packages}
+
+
+def _flags() -> list[str]:
+    return (_first("flags") or _first("Features")).split()
+
+
+def _first(key: str) -> str:
+    """What Linux says first of the processors under a key; empty where it says nothing."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def _version(package: str) -> str | None:

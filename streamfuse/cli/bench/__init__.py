@@ -1,0 +1,1 @@
+"""``streamfuse bench``: how fast this machine is."""
