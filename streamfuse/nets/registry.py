@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from streamfuse.errors import UsageError
-from streamfuse.nets.grdb import HALO_PX, GrdbFusion
-from streamfuse.nets.grdb_edge import EDGE_HALO_PX, GrdbEdgeFusion
+
+if TYPE_CHECKING:  # torch takes seconds to load: only who builds a network waits for it
+    from torch import nn
 
 __all__ = ["NetworkSpec", "build", "network_names", "network_spec", "serves"]
 
@@ -45,27 +45,53 @@ class NetworkSpec:
     min_side_px: int = 1
     halo_px: int | None = None
     """Border that makes a tile equal to the full frame; None when the network looks at the whole frame."""
+    grid_px: int = 1
+    """Side of the blocks that the network works on; it repeats the last pixel to fill those at the end."""
+    cpu_tile_px: int = 200_000
+    """Pixels of the largest tile that a processor computes without waiting for its memory, measured."""
 
     def __post_init__(self) -> None:
         if self.visible_channels not in {1, 3} or self.infrared_channels not in {1, 3}:
             raise ValueError(
                 f"channels must be 1 or 3, got {self.visible_channels} and {self.infrared_channels}"
             )
-        if self.size_multiple < 1 or self.min_side_px < 1:
-            raise ValueError(f"sizes must be at least 1, got {self.size_multiple} and {self.min_side_px}")
+        if min(self.size_multiple, self.min_side_px, self.grid_px, self.cpu_tile_px) < 1:
+            raise ValueError(
+                f"sizes must be at least 1, got {self.size_multiple}, {self.min_side_px}, {self.grid_px} and "
+                f"{self.cpu_tile_px}"
+            )
         if self.halo_px is not None and self.halo_px < 0:
             raise ValueError(f"halo_px must not be negative, got {self.halo_px}")
+
+
+def _grdb() -> nn.Module:
+    from streamfuse.nets.grdb import GrdbFusion  # noqa: PLC0415 - loads torch
+
+    return GrdbFusion()
+
+
+def _grdb_edge(*, gradient: bool = True) -> nn.Module:
+    from streamfuse.nets.grdb_edge import GrdbEdgeFusion  # noqa: PLC0415 - loads torch
+
+    return GrdbEdgeFusion(gradient=gradient)
+
+
+def _grdb_quarter() -> nn.Module:
+    from streamfuse.nets.grdb_quarter import GrdbQuarterFusion  # noqa: PLC0415 - loads torch
+
+    return GrdbQuarterFusion()
 
 
 _NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType(
     {
         spec.name: spec
         for spec in (
-            NetworkSpec(name="grdb", build=GrdbFusion, halo_px=HALO_PX),
-            NetworkSpec(name="grdb-edge", build=GrdbEdgeFusion, family="grdb", halo_px=EDGE_HALO_PX),
+            NetworkSpec(name="grdb", build=_grdb, halo_px=9, cpu_tile_px=50_000),
+            NetworkSpec(name="grdb-edge", build=_grdb_edge, family="grdb", halo_px=19, grid_px=2),
+            NetworkSpec(name="grdb-quarter", build=_grdb_quarter, family="grdb", halo_px=31),
             # For the ablation alone: what the gradient branch is worth.
             NetworkSpec(
-                name="grdb-edge-dense", build=partial(GrdbEdgeFusion, gradient=False), halo_px=EDGE_HALO_PX
+                name="grdb-edge-dense", build=partial(_grdb_edge, gradient=False), halo_px=19, grid_px=2
             ),
         )
     }

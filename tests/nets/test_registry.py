@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from streamfuse.errors import UsageError
+from streamfuse.nets.grdb import HALO_PX
+from streamfuse.nets.grdb_edge import EDGE_HALO_PX
 from streamfuse.nets.registry import NetworkSpec, build, network_names, network_spec
 
 
@@ -28,9 +30,23 @@ def test_a_wrong_name_is_answered_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"visible_channels": 2}, {"size_multiple": 0}, {"min_side_px": 0}, {"halo_px": -1}]
+    "wrong",
+    [
+        {"visible_channels": 2},
+        {"size_multiple": 0},
+        {"min_side_px": 0},
+        {"halo_px": -1},
+        {"grid_px": 0},
+        {"cpu_tile_px": 0},
+    ],
 )
 def test_a_spec_refuses_numbers_that_make_no_sense(wrong: dict[str, int]) -> None:
     """Each impossible number raises an error that shows it."""
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
         NetworkSpec(name="x", build=torch.nn.Identity, **wrong)
+
+
+def test_the_halo_in_the_register_is_that_of_the_network() -> None:
+    """It stands there as a number, so that nobody loads torch to read it."""
+    assert network_spec("grdb").halo_px == HALO_PX
+    assert network_spec("grdb-edge").halo_px == EDGE_HALO_PX
