@@ -29,7 +29,7 @@ def fuse(  # noqa: PLR0913, PLR0917 - one parameter for each option of the comma
     model: Annotated[str, typer.Option(help="Fusion network.")] = "grdb",
     weights: Annotated[str, typer.Option(help="`default`, a name of `weights list`, or a path.")] = "default",
     backend: Annotated[
-        Literal["auto", "openvino", "torch", "torch-cuda", "onnx", "tensorrt"],
+        Literal["auto", "openvino", "openvino-gpu", "torch", "torch-cuda", "onnx", "tensorrt"],
         typer.Option(help="What computes it."),
     ] = "auto",
     batch: Annotated[int, typer.Option(min=1, max=64, help="Pairs fused in one go.")] = 4,

@@ -105,7 +105,7 @@ class Fusion(Block):
     """``default`` (shipped), the name of imported weights, or the path of a .safetensors file."""
     mode: Literal["stream", "steady"] = "steady"
     """``stream``: the fused levels as they are; ``steady``: stretched to full contrast, without flicker."""
-    backend: Literal["auto", "openvino", "torch", "torch-cuda", "onnx", "tensorrt"] = "auto"
+    backend: Literal["auto", "openvino", "openvino-gpu", "torch", "torch-cuda", "onnx", "tensorrt"] = "auto"
     """What computes it; ``auto`` takes what is fastest on this machine, by measurement."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format; ``auto`` takes the fastest that keeps the image the same to the eye."""

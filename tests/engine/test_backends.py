@@ -21,7 +21,7 @@ from streamfuse.engine.backends.choosing import open_backend
 from streamfuse.engine.backends.recipe import Recipe, blank_inputs
 from streamfuse.engine.store import resolve
 from streamfuse.engine.weights import load_network
-from streamfuse.errors import UsageError
+from streamfuse.errors import MachineError, UsageError
 
 Bytes = npt.NDArray[np.uint8]
 FULL = np.array([0, 255], np.float32)
@@ -221,6 +221,17 @@ def test_closing_twice(name: str, network: nn.Module) -> None:
     backend.close()
 
 
+def test_without_a_gpu_of_intel_its_name_is_an_error(network: nn.Module) -> None:
+    """One that is there opens; where there is none, one sentence says so."""
+    try:
+        backend, _ = open_backend("openvino-gpu", blueprint(network))
+    except MachineError as error:
+        assert str(error) == "OpenVINO finds no GPU of Intel, or no OpenCL driver for it"  # noqa: PT017
+    else:
+        assert backend.precision is Precision.FLOAT16
+        backend.close()
+
+
 def test_the_network_stays_as_it_was(network: nn.Module) -> None:
     """A backend works on a copy: the caller's weights keep their dtype."""
     open_backend("torch", blueprint(network), precision="bfloat16")[0].close()
@@ -249,9 +260,10 @@ def test_cuda_agrees(opened: Opened, recipe: Recipe, network: nn.Module, precise
 @pytest.mark.parametrize(
     ("backend", "precision", "complaint"),
     [
-        ("tpu", "auto", "one of auto, torch-cuda, openvino, torch, onnx, tensorrt; got 'tpu'"),
+        ("tpu", "auto", "one of auto, torch-cuda, openvino, openvino-gpu, torch, onnx, tensorrt; got 'tpu'"),
         ("torch", "int4", "one of auto, float32, bfloat16, float16; got 'int4'"),
-        ("openvino", "float16", "computes in float32, bfloat16; got float16"),
+        ("openvino", "float16", "openvino computes in float32, bfloat16; got float16"),
+        ("openvino-gpu", "bfloat16", "openvino-gpu computes in float32, float16; got bfloat16"),
         ("onnx", "bfloat16", "onnx computes in float32; got bfloat16"),
     ],
 )

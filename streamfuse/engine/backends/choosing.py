@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
 from streamfuse.engine.backends.base import Backend, Blueprint, Precision, cpu_computes_bfloat16
 from streamfuse.engine.backends.choices import Choice, ChoiceFile
@@ -13,12 +15,14 @@ from streamfuse.errors import MachineError, UsageError
 __all__ = ["BACKEND_NAMES", "open_backend"]
 
 
-def _open_openvino(blueprint: Blueprint, precision: Precision | None) -> Backend:
+def _open_openvino(
+    blueprint: Blueprint, precision: Precision | None, *, on: Literal["CPU", "GPU"] = "CPU"
+) -> Backend:
     try:
         from streamfuse.engine.backends.openvino_backend import OpenVinoBackend  # noqa: PLC0415 - loads openvino
     except ImportError as error:
         raise MachineError(f"OpenVINO cannot be loaded ({error}); reinstall it or use torch") from error
-    return OpenVinoBackend(blueprint, precision=precision)
+    return OpenVinoBackend(blueprint, precision=precision, on=on)
 
 
 def _open_torch(blueprint: Blueprint, precision: Precision | None) -> Backend:
@@ -55,6 +59,7 @@ _OPENERS: Mapping[str, Callable[[Blueprint, Precision | None], Backend]] = Mappi
     {
         "torch-cuda": _open_torch_cuda,
         "openvino": _open_openvino,
+        "openvino-gpu": functools.partial(_open_openvino, on="GPU"),
         "torch": _open_torch,
         "onnx": _open_onnx,
         "tensorrt": _open_tensorrt,
@@ -108,7 +113,12 @@ def _candidates(blueprint: Blueprint, wanted: Precision | None) -> list[Candidat
     found = [candidate("torch-cuda"), candidate("openvino")]
     if wanted is None and cpu_computes_bfloat16():
         found.append(candidate("openvino", Precision.FLOAT32))
-    return [*found, candidate("onnx", unless="openvino"), candidate("torch")]
+    return [
+        *found,
+        candidate("openvino-gpu", unless="torch-cuda"),
+        candidate("onnx", unless="openvino"),
+        candidate("torch"),
+    ]
 
 
 def _open_kept(kept: Choice, blueprint: Blueprint) -> tuple[Backend, str] | None:

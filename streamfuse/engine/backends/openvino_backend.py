@@ -1,10 +1,12 @@
-"""Runs networks with OpenVINO on the CPU."""
+"""Runs networks with OpenVINO, on the CPU or on a GPU of Intel."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,12 @@ from streamfuse.errors import MachineError, UsageError
 
 __all__ = ["OpenVinoBackend"]
 
-_PRECISION_HINTS = {Precision.FLOAT32: "f32", Precision.BFLOAT16: "bf16"}
+_PRECISION_HINTS: Final[Mapping[str, Mapping[Precision, str]]] = MappingProxyType(
+    {
+        "CPU": {Precision.FLOAT32: "f32", Precision.BFLOAT16: "bf16"},
+        "GPU": {Precision.FLOAT32: "f32", Precision.FLOAT16: "f16"},
+    }
+)
 _OWN_GRAPHS: Final = 4
 """Sizes with a graph of their own. Each holds its activations: some 300 MB at 640x480 in float32."""
 _KEPT_KERNELS: Final = 16
@@ -26,7 +33,7 @@ _FILE: Final = "network.xml"
 
 
 class OpenVinoBackend:
-    """:class:`~streamfuse.engine.backends.base.Backend` on OpenVINO, with all cores.
+    """:class:`~streamfuse.engine.backends.base.Backend` on OpenVINO, with all cores of a device.
 
     The first sizes it meets, and those it is warmed up for, have compiled graphs of their own. All others
     share one for any size, which is some 15 % slower: a folder of 500 sizes is not compiled 500 times. Graphs
@@ -34,32 +41,31 @@ class OpenVinoBackend:
 
     Args:
         blueprint: of the network.
-        precision: None for bfloat16 where the CPU has it, else float32.
+        precision: None for float16 on a GPU, and on a CPU for bfloat16 if it has it, else float32.
+        on: the device; ``GPU`` is one of Intel, with its OpenCL driver. It has never been run on one.
 
     Raises:
-        UsageError: a precision that the CPU plugin does not have.
-        MachineError: OpenVINO has no CPU plugin here, or the CPU no bfloat16.
+        UsageError: a precision that the device does not have.
+        MachineError: OpenVINO finds no such device here, or the CPU has no bfloat16.
     """
 
-    name = "openvino"
     useful_batch = 1
     memory_bytes = None
     last_result = None
 
-    def __init__(self, blueprint: Blueprint, *, precision: Precision | None = None) -> None:
-        if precision not in {None, *_PRECISION_HINTS}:
-            known = ", ".join(_PRECISION_HINTS)
-            raise UsageError(f"openvino on a CPU computes in {known}; got {precision}")
+    def __init__(
+        self, blueprint: Blueprint, *, precision: Precision | None = None, on: Literal["CPU", "GPU"] = "CPU"
+    ) -> None:
+        self._on = on
+        self.name = "openvino" if on == "CPU" else "openvino-gpu"
+        if precision not in {None, *_PRECISION_HINTS[on]}:
+            known = ", ".join(_PRECISION_HINTS[on])
+            raise UsageError(f"{self.name} computes in {known}; got {precision}")
         self._core = openvino.Core()
-        try:
-            self.device = str(self._core.get_property("CPU", "FULL_DEVICE_NAME"))
-            capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        except RuntimeError as error:
-            raise MachineError(f"OpenVINO cannot use this CPU: {error}") from error
+        self.device, capabilities = self._examine()
         if precision is Precision.BFLOAT16 and "BF16" not in capabilities:
             raise MachineError(f"{self.device} has no bfloat16; choose precision float32")
-        fast = "BF16" in capabilities and cpu_computes_bfloat16()
-        self.precision = precision or (Precision.BFLOAT16 if fast else Precision.FLOAT32)
+        self.precision = precision or _best_precision(on, capabilities)
         self._blueprint = blueprint
         self._model = functools.cache(self._read)
         self._model(Recipe.LUMA)  # weights that cannot be read are an error now, not at the first image
@@ -103,6 +109,18 @@ class OpenVinoBackend:
             self._own[key] = self._compile(recipe, size_wh)
         return self._own[key]
 
+    def _examine(self) -> tuple[str, list[str]]:
+        """The device in words, and what it computes in."""
+        try:
+            return (
+                str(self._core.get_property(self._on, "FULL_DEVICE_NAME")),
+                self._core.get_property(self._on, "OPTIMIZATION_CAPABILITIES"),
+            )
+        except RuntimeError as error:
+            if self._on == "GPU":
+                raise MachineError("OpenVINO finds no GPU of Intel, or no OpenCL driver for it") from error
+            raise MachineError(f"OpenVINO cannot use this CPU: {error}") from error
+
     def _read(self, recipe: Recipe) -> openvino.Model:
         """The model of a recipe, for images of any size: from the cache folder, or converted now."""
         content = self._blueprint.content
@@ -134,12 +152,23 @@ class OpenVinoBackend:
     def _compile(self, recipe: Recipe, size_wh: tuple[int, int] | None = None) -> openvino.InferRequest:
         """Compile for one size, or for any."""
         precision = Precision.FLOAT32 if recipe is Recipe.REFERENCE else self.precision
-        config = {"INFERENCE_PRECISION_HINT": _PRECISION_HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        config = {
+            "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self._on][precision],
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         model = self._model(recipe).clone()
         shapes = [list(array.shape) for array in blank_inputs(recipe, 1, size_wh or (1, 1))]
         if size_wh is None:
-            config["CPU_RUNTIME_CACHE_CAPACITY"] = str(_KEPT_KERNELS)
+            if self._on == "CPU":
+                config["CPU_RUNTIME_CACHE_CAPACITY"] = str(_KEPT_KERNELS)
             for shape in shapes[:2]:  # of the images; -1 is any
                 shape[1:3] = -1, -1
         model.reshape({index: openvino.PartialShape(shape) for index, shape in enumerate(shapes)})
-        return self._core.compile_model(model, "CPU", config).create_infer_request()
+        return self._core.compile_model(model, self._on, config).create_infer_request()
+
+
+def _best_precision(on: str, capabilities: Sequence[str]) -> Precision:
+    if on == "GPU":
+        return Precision.FLOAT16
+    fast = "BF16" in capabilities and cpu_computes_bfloat16()
+    return Precision.BFLOAT16 if fast else Precision.FLOAT32

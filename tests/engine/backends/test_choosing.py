@@ -89,7 +89,7 @@ def test_a_wish_for_a_precision_is_a_choice_of_its_own(folder: Path) -> None:
     if not torch.cuda.is_available():
         name, precision, why = opened(KEPT, "float16")
         assert (name, precision) == ("torch", "float16")
-        assert "openvino: openvino on a CPU computes in float32, bfloat16; got float16" in why
+        assert "openvino: openvino computes in float32, bfloat16; got float16" in why
 
 
 def _refuse(blueprint: Blueprint, precision: Precision | None) -> Backend:  # noqa: ARG001 - an opener
