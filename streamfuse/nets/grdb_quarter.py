@@ -46,9 +46,9 @@ class _SummingBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Merge the sum of everything the block has seen, add the gradients."""
-        seen = x + _leaky(self.dense_a(x))
-        seen = seen + _leaky(self.dense_b(seen))
-        merged = self.merge(seen) + self.residual(self.gradient(x))
+        first = _leaky(self.dense_a(x))
+        second = _leaky(self.dense_b(x + first))
+        merged = self.merge(x + first + second) + self.residual(self.gradient(x))
         return functional.leaky_relu(merged, _BLOCK_SLOPE)
 
 

@@ -88,7 +88,14 @@ _NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType(
         for spec in (
             NetworkSpec(name="grdb", build=_grdb, halo_px=9, cpu_tile_px=50_000),
             NetworkSpec(name="grdb-edge", build=_grdb_edge, family="grdb", halo_px=19, grid_px=2),
-            NetworkSpec(name="grdb-quarter", build=_grdb_quarter, family="grdb", halo_px=31),
+            NetworkSpec(
+                name="grdb-quarter",
+                build=_grdb_quarter,
+                family="grdb",
+                halo_px=31,
+                grid_px=4,
+                cpu_tile_px=1_000_000,
+            ),
             # For the ablation alone: what the gradient branch is worth.
             NetworkSpec(
                 name="grdb-edge-dense", build=partial(_grdb_edge, gradient=False), halo_px=19, grid_px=2

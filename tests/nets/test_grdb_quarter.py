@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from streamfuse.engine.store import resolve
+from streamfuse.engine.weights import load_network
 from streamfuse.nets.grdb_quarter import QUARTER_HALO_PX, GrdbQuarterFusion
 from streamfuse.nets.registry import network_spec
 
@@ -23,6 +25,7 @@ def network() -> GrdbQuarterFusion:
 @pytest.fixture
 def mixing(network: GrdbQuarterFusion) -> GrdbQuarterFusion:
     """The same without corrections: all of its output is mixed from the sources."""
+    assert network.head.bias is not None
     with torch.no_grad():
         network.head.weight[BLOCK_PX**2 :] = 0
         network.head.bias[BLOCK_PX**2 :] = 0
@@ -73,9 +76,19 @@ def test_a_pixel_sees_as_far_as_the_halo_says_and_no_further(network: GrdbQuarte
     assert int((reached - torch.tensor([48, 51])).abs().max()) == QUARTER_HALO_PX
 
 
-def test_the_register_knows_the_halo() -> None:
-    """The register names it again, because it must not load torch."""
-    assert network_spec("grdb-quarter").halo_px == QUARTER_HALO_PX
+def test_the_register_knows_halo_and_blocks() -> None:
+    """The register names them again, because it must not load torch."""
+    spec = network_spec("grdb-quarter")
+    assert (spec.halo_px, spec.grid_px) == (QUARTER_HALO_PX, BLOCK_PX)
+
+
+def test_a_tile_on_the_grid_with_a_halo_equals_the_whole(network: GrdbQuarterFusion) -> None:
+    """Cut at a whole block, the inside of a tile is what the whole image has there."""
+    visible, infrared = planes(40, 128, seed=3)
+    with torch.inference_mode():
+        whole = network(visible, infrared)
+        tile = network(visible[..., 32:], infrared[..., 32:])
+    torch.testing.assert_close(tile[..., QUARTER_HALO_PX:], whole[..., 32 + QUARTER_HALO_PX :])
 
 
 def test_without_a_correction_the_result_lies_between_its_sources(mixing: GrdbQuarterFusion) -> None:
@@ -92,3 +105,15 @@ def test_the_same_image_twice_stays_itself_up_to_the_correction(mixing: GrdbQuar
     visible, _ = planes(15, 17, seed=2)
     with torch.inference_mode():
         torch.testing.assert_close(mixing(visible, visible), visible)
+
+
+@pytest.mark.parametrize("name", ["grdb-quarter", "grdb-quarter-fine", "default"])
+def test_shipped_weights_draw_no_grid_of_blocks(name: str) -> None:
+    """They load as this network; where both sources are flat, so is the result, to a quarter of a level."""
+    network = load_network(resolve(name, model="grdb-quarter"))
+    assert isinstance(network, GrdbQuarterFusion)
+    level = torch.full((1, 1, 96, 96), 0.5)
+    inside = slice(QUARTER_HALO_PX + 1, -QUARTER_HALO_PX - 1)
+    with torch.inference_mode():
+        fused = network(level, level)[..., inside, inside]
+    assert float(fused.max() - fused.min()) < 0.25 / 255
