@@ -99,8 +99,9 @@ class RegistrationConfig(Block):
 class Fusion(Block):
     """The network that makes one image of two."""
 
-    model: Literal["grdb"] = "grdb"
-    """``grdb``: the lightweight network of SeAFusion."""
+    model: Literal["grdb", "grdb-edge", "grdb-quarter"] = "grdb"
+    """``grdb``: the lightweight network of SeAFusion, or one of its family, as the weights say; ``grdb-edge``,
+    ``grdb-quarter``: this network of the family, whose features are at half or a quarter of the resolution."""
     weights: Weights = "default"
     """``default`` (shipped), the name of imported weights, or the path of a .safetensors file."""
     mode: Literal["stream", "steady"] = "steady"
