@@ -100,8 +100,8 @@ class Fusion(Block):
     """The network that makes one image of two."""
 
     model: Literal["grdb", "grdb-edge", "grdb-quarter"] = "grdb"
-    """``grdb``: the lightweight network of SeAFusion, or one of its family, as the weights say; ``grdb-edge``,
-    ``grdb-quarter``: this network of the family, whose features are at half or a quarter of the resolution."""
+    """``grdb``: the lightweight network of SeAFusion, or one of its family, as the weights say. ``grdb-edge``
+    and ``grdb-quarter`` are of this family, with features at half and at a quarter of the resolution."""
     weights: Weights = "default"
     """``default`` (shipped), the name of imported weights, or the path of a .safetensors file."""
     mode: Literal["stream", "steady"] = "steady"
