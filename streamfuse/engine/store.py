@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +21,14 @@ from types import MappingProxyType
 
 from streamfuse.engine.weightscard import WeightsCard
 from streamfuse.errors import UsageError, WeightsError
+from streamfuse.folders import data_dir
 from streamfuse.nets.registry import network_names, network_spec, serves
 
 __all__ = [
     "WeightsFile",
     "card_path",
     "checked_content",
+    "default_of",
     "list_weights",
     "locate",
     "resolve",
@@ -62,8 +63,7 @@ def shipped_dir() -> Path:
 
 def user_dir() -> Path:
     """Folder of the user's own weights; it need not exist."""
-    data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data_home) / "streamfuse" / "weights"
+    return data_dir() / "weights"
 
 
 def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
@@ -92,6 +92,13 @@ def resolve(name_or_path: str | Path, *, model: str = "grdb") -> WeightsFile:
             f"set `model: {architecture}` or choose other weights"
         )
     return found
+
+
+def default_of(weights: WeightsFile) -> tuple[str, ...]:
+    """The fusion models for which ``default`` stands for these weights."""
+    if weights.path.parent != shipped_dir():
+        return ()
+    return tuple(model for model, name in _DEFAULTS.items() if name == weights.path.stem)
 
 
 def locate(name: str, *, default: str) -> Path:

@@ -48,7 +48,7 @@ def test_this_machine_is_looked_at_from_top_to_bottom(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert list(found) == [
-        *("python", "memory", "shared memory", "disk", "limits", "ports", "clock"),
+        *("python", "memory", "shared memory", "disk", "cache", "limits", "ports", "clock"),
         *("encoders", "network video", "camera", "torch", "cuda", "openvino"),
     ]
     for finding in found.values():
@@ -57,7 +57,7 @@ def test_this_machine_is_looked_at_from_top_to_bottom(tmp_path: Path) -> None:
     assert done.returncode == (4 if any(f["level"] == "fail" for f in found.values()) else 0)
     assert str(tmp_path) in found["disk"]["text"]
     for backend in ("torch", "openvino"):
-        assert " ms, in " in found[backend]["text"]  # it has fused a picture
+        assert " ms at best, in " in found[backend]["text"]  # it has fused a picture
 
 
 def test_a_fit_machine(machine: Machine) -> None:

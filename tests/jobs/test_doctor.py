@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,10 +16,11 @@ import torch
 from servers import free_port, need_server
 
 from streamfuse.errors import MachineError
-from streamfuse.jobs.doctor.compute import look_at_cuda
+from streamfuse.jobs.doctor.compute import look_at_cuda, try_backend
 from streamfuse.jobs.doctor.examine import examine, looks
 from streamfuse.jobs.doctor.finding import Finding, Level
 from streamfuse.jobs.doctor.machine import (
+    look_at_cache,
     look_at_disk,
     look_at_memory,
     look_at_ports,
@@ -144,6 +146,20 @@ def test_a_folder_that_cannot_be_written_is_seen(tmp_path: Path) -> None:
     assert "record.dir" in found.fix
 
 
+def test_a_cache_that_cannot_be_written_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it would lie is said, and nothing is made by looking; the remedy names the variable."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (found,) = look_at_cache()
+    assert found.level is Level.OK
+    assert str(tmp_path / "cache" / "streamfuse") in found.text
+    assert not (tmp_path / "cache").exists()
+    (tmp_path / "cache").touch()
+    (found,) = look_at_cache()
+    assert found.level is Level.WARNING
+    assert f"{tmp_path / 'cache'}: is a file" in found.text
+    assert "XDG_CACHE_HOME" in found.fix
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     """It is a warning: a run that goes on has it."""
     port = free_port()
@@ -223,6 +239,15 @@ def test_a_camera_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
     found = next(iter(look_at_cameras(tmp_path)))
     assert found.level is Level.WARNING
     assert "/dev/video7 Boson: cannot be asked" in found.text
+
+
+def test_the_speed_of_a_backend_names_the_network() -> None:
+    """With what a number depends on, and what spoils it."""
+    said = try_backend("openvino")
+    assert re.search(r" fuses 640x480 with grdb-edge \(grdb-fine\) in \d+\.\d ms at best, in \w+;", said), (
+        said
+    )
+    assert said.endswith("; longer on a busy machine")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, so none can be missed")

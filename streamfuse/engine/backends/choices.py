@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from streamfuse.clock import utc_text
 from streamfuse.engine.backends.base import Precision
+from streamfuse.folders import cache_dir, warn_of_cache
 
 __all__ = ["Choice", "ChoiceFile", "Measured", "machine_facts"]
 
@@ -62,11 +64,8 @@ class ChoiceFile:
     """
 
     def __init__(self, subject: str) -> None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         key = json.dumps([_REVISION, subject, *machine_facts()])
-        self._path = (
-            cache / "streamfuse" / "choices" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-        )
+        self._path = cache_dir() / "choices" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
 
     def read(self) -> Choice | None:
         """What was kept; None where nothing was, or nothing that can be read."""
@@ -80,6 +79,13 @@ class ChoiceFile:
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
+    def written_on(self) -> str:
+        """The day on which a choice was kept, in UTC, as 2026-11-22; ``an unknown day`` if it is gone."""
+        try:
+            return utc_text(self._path.stat().st_mtime_ns).partition("T")[0]
+        except OSError:
+            return "an unknown day"
+
     def write(self, choice: Choice) -> bool:
         """Keep a choice: whoever reads meanwhile sees the old one or this; False: it could not be kept."""
         partial = None
@@ -91,7 +97,8 @@ class ChoiceFile:
                 partial = Path(file.name)
                 json.dump(asdict(choice), file)
             partial.replace(self._path)
-        except OSError:
+        except OSError as error:
+            warn_of_cache(error)
             if partial is not None:
                 with contextlib.suppress(OSError):
                     partial.unlink()

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
-from streamfuse.engine.backends.base import Backend, Blueprint, Precision, cpu_computes_bfloat16
+from streamfuse.engine.backends.base import (
+    Backend,
+    Blueprint,
+    Precision,
+    cpu_computes_bfloat16,
+    cpu_multiplies_bfloat16_tiles,
+)
 from streamfuse.engine.backends.choices import Choice, ChoiceFile
 from streamfuse.engine.backends.measuring import SIZE_WH, Candidate, measure_all
 from streamfuse.errors import MachineError, UsageError
@@ -95,8 +101,7 @@ def open_backend(name: str, blueprint: Blueprint, *, precision: str = "auto") ->
     if name != "auto":
         return _OPENERS[name](blueprint, wanted), f"{name} was asked for"
     file = None if blueprint.content is None else ChoiceFile(f"{blueprint.content} {precision}")
-    kept = file.read() if file else None
-    opened = _open_kept(kept, blueprint) if kept else None
+    opened = _open_kept(file, blueprint) if file else None
     return opened or _open_measured(_candidates(blueprint, wanted), file)
 
 
@@ -111,7 +116,7 @@ def _candidates(blueprint: Blueprint, wanted: Precision | None) -> list[Candidat
         return Candidate(backend=backend, open=lambda: _OPENERS[backend](blueprint, precision), unless=unless)
 
     found = [candidate("torch-cuda"), candidate("openvino")]
-    if wanted is None and cpu_computes_bfloat16():
+    if wanted is None and cpu_computes_bfloat16() and not cpu_multiplies_bfloat16_tiles():
         found.append(candidate("openvino", Precision.FLOAT32))
     return [
         *found,
@@ -121,8 +126,10 @@ def _candidates(blueprint: Blueprint, wanted: Precision | None) -> list[Candidat
     ]
 
 
-def _open_kept(kept: Choice, blueprint: Blueprint) -> tuple[Backend, str] | None:
+def _open_kept(file: ChoiceFile, blueprint: Blueprint) -> tuple[Backend, str] | None:
     """The fastest of those measured earlier that opens now; None if none does: measure again."""
+    if (kept := file.read()) is None:
+        return None
     failures: list[str] = []
     for place, one in enumerate(kept.ranking):
         try:
@@ -131,7 +138,7 @@ def _open_kept(kept: Choice, blueprint: Blueprint) -> tuple[Backend, str] | None
             failures.append(f"{one.backend}, which was faster, fails now: {error}")
         else:
             rest = Choice(kept.ranking[place:], (*failures, *kept.failures))
-            return backend, _why(rest, "measured earlier, kept")
+            return backend, _why(rest, f"measured on {file.written_on()}, kept")
     return None
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from streamfuse.errors import MachineError
+from streamfuse.folders import cache_dir, warn_of_cache
 
 __all__ = ["KEPT", "Exports", "UnreadableExport"]
 
@@ -47,8 +48,7 @@ class Exports:
     """
 
     def __init__(self, content: str, *, runtime: str, packages: Sequence[str] = ("torch",)) -> None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self._folder = cache / "streamfuse" / "exports"
+        self._folder = cache_dir() / "exports"
         versions = [f"{package}={_version(package)}" for package in (*packages, runtime)]
         self._key = "|".join((content, *versions))
         self._stem = f"{runtime}-{re.sub(r'[^A-Za-z0-9_]+', '-', content[:_STEM])}"
@@ -61,14 +61,24 @@ class Exports:
             make: writes an export into an empty folder.
 
         Raises:
-            OSError: the cache folder cannot be written; whatever ``make`` raises passes through.
+            OSError: the cache folder cannot be written, which was said.
+
+        Whatever ``make`` raises passes through.
         """
+        try:
+            return self._find(shape, make)
+        except OSError as error:
+            warn_of_cache(error)
+            raise
+
+    def _find(self, shape: Sequence[int], make: Callable[[Path], None]) -> Path:
         digest = hashlib.sha256(f"{self._key}|{list(shape)}".encode()).hexdigest()[:16]
         place = self._folder / f"{self._stem}-{digest}"
-        if place.is_dir():
-            if _is_whole(place):
+        if _is_whole(place):
+            with contextlib.suppress(OSError):  # whoever may only read it is served, too
                 os.utime(place)
-                return place
+            return place
+        if os.path.lexists(place):
             _LOG.warning("the kept network %s is damaged: it is made again", place)
             self.drop(place)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -107,8 +117,11 @@ class Exports:
         return read(made())
 
     def drop(self, place: Path) -> None:
-        """Remove an export that turned out to be damaged."""
-        shutil.rmtree(place, ignore_errors=True)
+        """Remove an export that turned out to be damaged, or what lies in its place."""
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
 
     def _prune(self) -> None:
         """Remove what was not used for longest; another process may do the same at this moment."""

@@ -18,7 +18,7 @@ from streamfuse.errors import MachineError, UsageError
 __all__ = ["SIZE_WH", "Candidate", "Opened", "measure_all"]
 
 SIZE_WH: Final = (320, 240)
-_ENOUGH_MS: Final = 150.0
+_ENOUGH_MS: Final = 50.0
 _RUNS: Final = 3
 """A candidate runs this often, and on until it has had its time; its fastest run counts."""
 _HOPELESS: Final = 2.0

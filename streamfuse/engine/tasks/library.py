@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import torch
+
+from streamfuse.folders import cache_dir
 
 __all__ = ["libraries_unchanged", "ultralytics"]
 
@@ -40,8 +41,7 @@ def ultralytics(module: str = "") -> Any:
     name = f"{_PACKAGE}.{module}" if module else _PACKAGE
     if name in sys.modules:
         return sys.modules[name]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamfuse"
-    os.environ.update(_ENVIRONMENT, YOLO_CONFIG_DIR=str(cache))
+    os.environ.update(_ENVIRONMENT, YOLO_CONFIG_DIR=str(cache_dir()))
     with libraries_unchanged():
         return importlib.import_module(name)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfuse.io.synthetic.arrays import Doubles, Floats, Ints, Point3
+from streamfuse.io.synthetic.compiled import kernel
 from streamfuse.io.synthetic.raster import Window
 
 __all__ = ["add_flare", "add_light", "cast_shadow", "develop", "draw_smoke", "press_down"]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def press_down(
     image: Floats,
     scene_depth: Floats,
@@ -43,7 +43,7 @@ def press_down(
                     image[y, x, c] *= keep
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def cast_shadow(
     image: Floats,
     scene_depth: Floats,
@@ -65,7 +65,7 @@ def cast_shadow(
                 image[top + y, left + x, c] *= dark[c]
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(fastmath=True)
 def add_light(rows: Floats, albedo: Floats, light: Floats, top: int, left: int) -> None:
     """Add light to the surfaces of a window that it falls on; all images as rows of R, G, B, R, G, B ..."""
     for y in range(light.shape[0]):
@@ -73,7 +73,7 @@ def add_light(rows: Floats, albedo: Floats, light: Floats, top: int, left: int) 
             rows[top + y, 3 * left + i] += albedo[top + y, 3 * left + i] * light[y, i]
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(fastmath=True)
 def add_flare(image: Floats, x0: float, y0: float, colour: Point3, core: float) -> None:
     """Add what a lens makes of a bright point: a core of that radius in pixels, a halo, faint streaks."""
     height, width = image.shape[:2]
@@ -92,7 +92,7 @@ def add_flare(image: Floats, x0: float, y0: float, colour: Point3, core: float) 
             image[y, x, 2] += colour[2] * glow
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(fastmath=True)
 def draw_smoke(rows: Floats, scene_depth: Floats, puffs: Floats, begins: Floats, colour: Floats) -> None:
     """Dim what lies behind layers of smoke and add the light they scatter; ``rows`` hold R, G, B, R, G, B ...
 
@@ -119,7 +119,7 @@ def draw_smoke(rows: Floats, scene_depth: Floats, puffs: Floats, begins: Floats,
                 rows[y, 3 * x + c] = rows[y, 3 * x + c] * through[x] + colour[c] * scattered
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(fastmath=True)
 def develop(
     rows: Floats,
     grain: NDArray[np.int8],

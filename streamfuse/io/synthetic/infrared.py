@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,7 @@ from streamfuse.io.synthetic.actors import Appearance
 from streamfuse.io.synthetic.arrays import Floats
 from streamfuse.io.synthetic.backdrop import Street3d
 from streamfuse.io.synthetic.cameras import CAMERA_XYZ, Camera
+from streamfuse.io.synthetic.compiled import kernel
 from streamfuse.io.synthetic.kept import kept_backdrop
 from streamfuse.io.synthetic.noise import GRAIN_MARGIN, sensor_grain
 
@@ -77,7 +77,7 @@ class InfraredCamera:
         raster.heat(image, depth, window, heated, self._space)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def _mirrored(points: Floats, normals: Floats, sky_c: tuple[float, float], walls_c: float) -> Floats:
     """Temperature that a mirror would show at each corner: sky where the line of sight goes up."""
     out = np.empty(points.shape[0], np.float32)
@@ -92,7 +92,7 @@ def _mirrored(points: Floats, normals: Floats, sky_c: tuple[float, float], walls
     return out
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(fastmath=True)
 def _count(image: Floats, pattern: Floats, grain: NDArray[np.int8], out: NDArray[np.uint16]) -> None:
     """Temperatures to counts, with noise of this frame and of the detector."""
     step = np.float32(_NETD_K / 32.0 * COUNTS_PER_K)

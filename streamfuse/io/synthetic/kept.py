@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from streamfuse.folders import cache_dir, warn_of_cache
 from streamfuse.io.synthetic.backdrop import Backdrop, Street3d, backdrop
 from streamfuse.io.synthetic.cameras import Camera
 
@@ -34,8 +35,7 @@ def kept_backdrop(street: Street3d, camera: Camera, *, supersampling: int) -> Ba
     """
     subject = f"{_code()} {street.seed} {street.climate!r} {camera.size_wh} {supersampling} "
     digest = hashlib.sha256(subject.encode() + camera.matrix.tobytes()).hexdigest()[:24]
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = cache_home / "streamfuse" / "streets" / f"{digest}.npz"
+    path = cache_dir() / "streets" / f"{digest}.npz"
     return _read(path) or _drawn(path, lambda: backdrop(street, camera, supersampling=supersampling))
 
 
@@ -65,7 +65,7 @@ def _drawn(path: Path, draw: Callable[[], Backdrop]) -> Backdrop:
     """Draw it now, and keep it if that is possible."""
     drawn = draw()
     arrays: dict[str, Any] = {field.name: np.asarray(getattr(drawn, field.name)) for field in fields(drawn)}
-    with contextlib.suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         number, name = tempfile.mkstemp(prefix=".drawing-", dir=path.parent)
         try:
@@ -75,6 +75,8 @@ def _drawn(path: Path, draw: Callable[[], Backdrop]) -> Backdrop:
         finally:
             Path(name).unlink(missing_ok=True)
         _prune(path.parent)
+    except OSError as error:
+        warn_of_cache(error)
     return drawn
 
 

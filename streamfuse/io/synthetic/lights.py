@@ -7,11 +7,11 @@ else 0; and the square of the cosine beyond which the beam is darker than 1/1000
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from streamfuse.io.synthetic.arrays import Floats, Point3
 from streamfuse.io.synthetic.climate import Climate
+from streamfuse.io.synthetic.compiled import kernel
 
 __all__ = ["NO_SPOTS", "SPOT", "car_spots", "illuminate", "reaching", "shade", "spot"]
 
@@ -59,7 +59,7 @@ def car_spots(x: float, y: float, heading: float, climate: Climate) -> Floats:
     return np.stack(rows)
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(fastmath=True)
 def illuminate(points: Floats, normals: Floats, spots: Floats) -> Floats:
     """Irradiance Nx3 that spots give at points Nx3 with unit normals Nx3."""
     out = np.zeros((points.shape[0], 3), np.float32)
@@ -85,7 +85,7 @@ def illuminate(points: Floats, normals: Floats, spots: Floats) -> Floats:
     return out
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def reaching(spots: Floats, x: float, y: float, radius: float) -> Floats:
     """Those spots that add visibly to an actor of a radius who stands at x, y."""
     kept = np.empty_like(spots)
@@ -103,7 +103,7 @@ def reaching(spots: Floats, x: float, y: float, radius: float) -> Floats:
     return kept[:count]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def shade(
     points: Floats, normals: Floats, lit: Floats, eye: Floats, sky: Floats, sun: Floats, sun_share: float
 ) -> Floats:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfuse.io.synthetic.arrays import Floats, floats
+from streamfuse.io.synthetic.compiled import kernel
 
 __all__ = ["GRAIN_MARGIN", "TILE", "fractal", "fractal_at", "sensor_grain"]
 
@@ -40,7 +40,7 @@ def fractal_at(tile: Floats, u: Floats, v: Floats) -> Floats:
     return _lookup(tile, floats(u).ravel(), floats(v).ravel()).reshape(u.shape)
 
 
-@numba.njit(cache=True)
+@kernel()
 def _lookup(tile: Floats, u: Floats, v: Floats) -> Floats:
     side = tile.shape[0]
     out = np.empty(u.size, np.float32)

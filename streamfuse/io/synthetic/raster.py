@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from streamfuse.io.synthetic.arrays import Doubles, Floats, Ints, Point3
+from streamfuse.io.synthetic.compiled import kernel
 
 __all__ = ["Heated", "Painted", "Window", "Workspace", "cover", "heat", "paint", "pose", "project"]
 
@@ -70,7 +71,7 @@ class Heated(NamedTuple):
     gloss: Floats
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def pose(
     corners: Floats, normals: Floats, bones: Ints, frames: Floats, place: Point3
 ) -> tuple[Floats, Floats]:
@@ -96,7 +97,7 @@ def pose(
     return placed, turned
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def project(points: Floats, matrix: Doubles, size_wh: tuple[int, int]) -> tuple[Floats, Window]:
     """Pixels x, y and inverse depth (0: too near or behind), and the window of the image they fill."""
     out = np.empty_like(points)
@@ -121,7 +122,7 @@ def project(points: Floats, matrix: Doubles, size_wh: tuple[int, int]) -> tuple[
     return out, window
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def cover(points: Floats, triangles: Ints, window: Window, scale: int, space: Workspace) -> None:
     """Fill the workspace for a window, ``scale`` x ``scale`` samples a pixel, with the nearest triangles."""
     owner, inverse_depth, weights = space
@@ -179,7 +180,7 @@ def _add_sample(
         light[c] += share * (texel[c] * falls + texel[4] * mirrors)
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(fastmath=True)
 def paint(image: Floats, scene_depth: Floats, window: Window, mesh: Painted, space: Workspace) -> None:
     """Blend a window covered with 2x2 samples a pixel into the linear RGB ``image`` and ``scene_depth``."""
     owner, inverse_depth, weights = space
@@ -216,7 +217,7 @@ def paint(image: Floats, scene_depth: Floats, window: Window, mesh: Painted, spa
                 scene_depth[y, x] = nearest
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kernel()
 def heat(image: Floats, scene_depth: Floats, window: Window, mesh: Heated, space: Workspace) -> None:
     """Write a covered window (one sample per pixel) into the temperature ``image`` and ``scene_depth``."""
     triangles, uv, mirrored_c, heat_c, gloss = mesh

@@ -14,6 +14,7 @@ from typing import Final
 
 from streamfuse.config.rig import load_rig
 from streamfuse.errors import OutputError, SourceError, UsageError
+from streamfuse.folders import cache_dir
 from streamfuse.frames import StreamName
 from streamfuse.io.files import check_writable
 from streamfuse.io.synthetic.source import SyntheticSource
@@ -100,8 +101,7 @@ def _draw(uri: str, stream: StreamName, path: Path, frames: int) -> None:
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "streamfuse" / "bench"
+    return cache_dir() / "bench"
 
 
 def _words(size_wh: tuple[int, int]) -> str:

@@ -26,6 +26,7 @@ def looks(folder: Path) -> tuple[Look, ...]:
         ("memory", _late("machine", "look_at_memory")),
         ("shared memory", _late("machine", "look_at_shared_memory")),
         ("disk", _late("machine", "look_at_disk", folder)),
+        ("cache", _late("machine", "look_at_cache")),
         ("limits", _late("machine", "look_at_limits")),
         ("ports", _late("machine", "look_at_ports")),
         ("clock", _late("timekeeping", "look_at_clock")),

@@ -16,12 +16,14 @@ from typing import Final
 
 from streamfuse import __version__
 from streamfuse.errors import OutputError
+from streamfuse.folders import cache_dir
 from streamfuse.io.files import check_writable
 from streamfuse.jobs.doctor.finding import Finding, Level
 
 __all__ = [
     "PORTS",
     "SHARED_NBYTES",
+    "look_at_cache",
     "look_at_disk",
     "look_at_limits",
     "look_at_memory",
@@ -120,6 +122,19 @@ def look_at_disk(folder: Path) -> Iterator[Finding]:
     level = _level(free, enough=_DISK_NBYTES, least=_DISK_LEAST_NBYTES)
     fix = "make room, or let record.retention do it (min_free, max_bytes)" if level is not Level.OK else ""
     yield Finding(what="disk", level=level, text=f"{_gb(free)} free in {folder}", fix=fix)
+
+
+def look_at_cache() -> Iterator[Finding]:
+    """Whether what takes long to make can be kept for the next start."""
+    folder = cache_dir()
+    try:
+        check_writable(next(parent for parent in (folder, *folder.parents) if parent.exists()))
+    except OutputError as error:
+        fix = "set XDG_CACHE_HOME to a folder of yours; until then every start compiles and measures again"
+        yield Finding(what="cache", level=Level.WARNING, text=str(error).partition(";")[0], fix=fix)
+    else:
+        text = f"compiled networks and measured choices are kept in {folder}"
+        yield Finding(what="cache", level=Level.OK, text=text)
 
 
 def look_at_ports(ports: tuple[tuple[str, int], ...] = PORTS) -> Iterator[Finding]:

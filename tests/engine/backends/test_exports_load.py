@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +73,42 @@ def test_a_cache_that_cannot_be_written_costs_no_second_making(
     runtime = Runtime()
     assert Exports("b" * 64, runtime="tensorrt").load((1,), runtime.make, runtime.read) == "content 1"
     assert runtime.made == 1
+
+
+def test_a_cache_that_cannot_be_written_is_said_once_in_a_process(tmp_path: Path) -> None:
+    """One sentence: what, where and how to mend it, whoever wants to keep something and however often."""
+    (tmp_path / "file").touch()
+    program = (
+        "from streamfuse.engine.backends.choices import Choice, ChoiceFile\n"
+        "from streamfuse.engine.backends.exports import Exports\n"
+        "for content in 'ab':\n"
+        "    Exports(content, runtime='tensorrt').load((1,), lambda: b'x', bytes)\n"
+        "    ChoiceFile(content).write(Choice(()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "file")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (said,) = done.stderr.splitlines()
+    assert f"the cache folder {tmp_path / 'file' / 'streamfuse'} cannot be written (Not a directory)" in said
+    assert "set XDG_CACHE_HOME" in said
+
+
+def test_a_file_in_the_place_of_an_export_is_replaced(
+    exports: Exports, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a damaged export is, and said so."""
+    runtime = Runtime()
+    exports.load((1,), runtime.make, runtime.read)
+    (place,) = (tmp_path / "streamfuse" / "exports").iterdir()
+    shutil.rmtree(place)
+    place.touch()
+    assert exports.load((1,), runtime.make, runtime.read) == "content 2"
+    assert f"the kept network {place} is damaged" in caplog.text
+    assert exports.load((1,), runtime.make, runtime.read) == "content 2"
 
 
 def test_an_error_while_making_leaves_nothing(exports: Exports, tmp_path: Path) -> None:
