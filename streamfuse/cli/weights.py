@@ -155,13 +155,27 @@ def _progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def _show(files: Sequence[WeightsFile], *, as_json: bool) -> None:
     if as_json:
-        cards = [{**json.loads(file.card.to_json()), "path": str(file.path)} for file in files]
+        cards = [
+            {**json.loads(file.card.to_json()), "path": str(file.path), "default_of": list(_default_of(file))}
+            for file in files
+        ]
         sys.stdout.write(json.dumps(cards, indent=2) + "\n")
         return
     for file in files:
         card = file.card
         typer.echo(f"{card.name}  ({card.architecture}, sha256 {card.sha256[:12]})")
+        if models := _default_of(file):
+            typer.echo(f"  the default of: {', '.join(models)}")
         typer.echo(f"  data: {card.data}\n  made by: {card.made_by}\n  from: {card.source}")
         if card.classes:
             typer.echo(f"  classes: {', '.join(card.classes)}")
         typer.echo(f"  licence: {card.licence}\n  file: {file.path}")
+
+
+def _default_of(file: WeightsFile) -> tuple[str, ...]:
+    """What ``default`` stands for these weights of: fusion models, the detector."""
+    from streamfuse.engine.store import default_of, shipped_dir  # noqa: PLC0415
+    from streamfuse.engine.tasks.places import DEFAULT_DETECTOR  # noqa: PLC0415
+
+    is_detector = file.path.parent == shipped_dir() and file.path.stem == DEFAULT_DETECTOR
+    return (*default_of(file), *((_DETECTOR,) if is_detector else ()))

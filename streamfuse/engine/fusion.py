@@ -62,6 +62,7 @@ class FusionEngine:
 
     def __init__(self, backend: Backend, *, why: str = "given", weights: WeightsFile | None = None) -> None:
         self._backend = backend
+        self._closed = False
         self.why = why
         """Why this backend runs, with the failures of those tried before it."""
         self.weights = weights
@@ -105,6 +106,15 @@ class FusionEngine:
         )
         return cls(bounded, why=why, weights=found)
 
+    def __repr__(self) -> str:
+        return f"FusionEngine: {self.network} on {self.backend} ({self.device}) in {self.precision}"
+
+    @property
+    def network(self) -> str:
+        """The network and, in brackets, its weights."""
+        card = None if self.weights is None else self.weights.card
+        return "a network" if card is None else f"{card.architecture} ({card.name})"
+
     @property
     def backend(self) -> str:
         """Name of the backend that runs."""
@@ -135,8 +145,9 @@ class FusionEngine:
 
         Raises:
             MachineError: the device cannot run it.
+            UsageError: the engine is closed.
         """
-        self._backend.warm_up(_recipe(visible, mode), batch, visible.size_wh)
+        self._open.warm_up(_recipe(visible, mode), batch, visible.size_wh)
 
     def fuse(self, *, visible: Bytes, infrared: Bytes) -> Bytes:
         """Fuse RGB arrays as ``stream`` mode does.
@@ -149,14 +160,15 @@ class FusionEngine:
             A new array of the shape of ``visible``.
 
         Raises:
-            ValueError: shapes or dtypes that do not fit.
+            ValueError: shapes or dtypes that do not fit, or what is no array.
+            UsageError: the engine is closed.
         """
         _check_arrays(visible, infrared)
         single = visible.ndim == 3
         rgb, gray = (visible[None], infrared[None]) if single else (visible, infrared)
         if not len(rgb):
             return rgb.copy()
-        fused = self._backend.run(Recipe.RGB, np.ascontiguousarray(rgb), np.ascontiguousarray(gray))
+        fused = self._open.run(Recipe.RGB, np.ascontiguousarray(rgb), np.ascontiguousarray(gray))
         return fused[0] if single else fused
 
     def fuse_images(self, pairs: Sequence[Pair], mode: Mode = Mode.STREAM) -> list[Image]:
@@ -179,7 +191,8 @@ class FusionEngine:
             One image per pair, in the same order.
 
         Raises:
-            UsageError: the images of a pair differ in size, or a visible image has 16-bit samples.
+            UsageError: the images of a pair differ in size, a visible image has 16-bit samples, or the engine
+                is closed.
             MachineError: the device failed.
         """
         fused = [visible for visible, _ in pairs]
@@ -202,6 +215,7 @@ class FusionEngine:
 
     def close(self) -> None:
         """Free the device; may be called twice."""
+        self._closed = True
         self._backend.close()
 
     def __enter__(self) -> Self:
@@ -212,14 +226,21 @@ class FusionEngine:
     ) -> None:
         self.close()
 
+    @property
+    def _open(self) -> Backend:
+        """What computes, as long as it may."""
+        if self._closed:
+            raise UsageError("the fusion engine is closed; load another one with FusionEngine.load")
+        return self._backend
+
     def _fuse_group(self, recipe: Recipe, jobs: Sequence[_Job]) -> Bytes:
         """Fused first planes of images that share one spec."""
         visible = _batch([cast("Bytes", job.visible.planes[0]) for job in jobs])
         infrared = _batch([gray8(job.infrared) for job in jobs])
         if recipe is not Recipe.LUMA:
-            return self._backend.run(recipe, visible, infrared)
+            return self._open.run(recipe, visible, infrared)
         levels = _LEVELS[jobs[0].visible.spec.range]
-        return self._backend.run(recipe, visible, infrared, np.array(levels, np.float32))
+        return self._open.run(recipe, visible, infrared, np.array(levels, np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,8 +296,13 @@ def _check_pair(visible: Image, infrared: Image) -> None:
 
 
 def _check_arrays(visible: npt.NDArray[Any], infrared: npt.NDArray[Any]) -> None:
+    for name, array in (("visible", visible), ("infrared", infrared)):
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name} must be a numpy array, got {type(array).__name__}")  # noqa: TRY004
     if visible.ndim not in {3, 4} or visible.shape[-1] != 3:
         raise ValueError(f"visible must be HxWx3 or NxHxWx3, got {visible.shape}")
+    if 0 in visible.shape[-3:]:
+        raise ValueError(f"visible must have pixels, at least one row and one column, got {visible.shape}")
     if infrared.shape != visible.shape[:-1]:
         raise ValueError(f"infrared must be {visible.shape[:-1]} to fit visible, got {infrared.shape}")
     for name, array in (("visible", visible), ("infrared", infrared)):

@@ -92,6 +92,21 @@ def test_a_detector_is_imported_listed_and_verified(offered: Path) -> None:
     assert load_task_network("coco-seg", kind="segment", where="--weights").names == NAMES
 
 
+def test_the_list_marks_what_default_stands_for() -> None:
+    """For each model, and for the detector; weights that are no default have no mark."""
+    cards = json.loads(call("list", "--json").stdout)
+    marked = {model: card["name"] for card in cards for model in card["default_of"]}
+    assert marked == {
+        "grdb": "grdb-fine",
+        "grdb-edge": "grdb-fine",
+        "grdb-quarter": "grdb-quarter-fine",
+        "detector": "detector",
+    }
+    shown = call("list").stdout
+    assert shown.count("the default of: ") == 3
+    assert "the default of: grdb, grdb-edge\n" in shown
+
+
 def test_the_default_weights_are_those_of_the_fusion_and_of_the_detector() -> None:
     """Whoever asks whether the defaults are sound means all that a pipeline uses."""
     shown = call("verify").stdout

@@ -192,6 +192,43 @@ def test_engine_tells_what_it_runs_on(engine: FusionEngine) -> None:
     assert engine.weights.card.architecture == "grdb-edge"
 
 
+def test_it_says_what_it_is(engine: FusionEngine) -> None:
+    """Network, weights, backend, device and precision, in a line."""
+    expected = f"FusionEngine: grdb-edge (grdb-fine) on openvino ({engine.device}) in float32"
+    assert repr(engine) == expected
+
+
+@pytest.mark.parametrize("shape", [(0, 32, 3), (24, 0, 3), (2, 0, 32, 3)])
+def test_images_without_pixels_are_refused(engine: FusionEngine, shape: tuple[int, ...]) -> None:
+    """With what is wanted and what came."""
+    visible = np.zeros(shape, np.uint8)
+    with pytest.raises(ValueError, match=r"visible must have pixels, .* got \("):
+        engine.fuse(visible=visible, infrared=visible[..., 0])
+
+
+def test_what_is_no_array_is_refused(engine: FusionEngine) -> None:
+    """A list, or a picture of another library."""
+    visible = noise(24, 32, 3)
+    with pytest.raises(ValueError, match="infrared must be a numpy array, got list"):
+        engine.fuse(visible=visible, infrared=visible[..., 0].tolist())
+    with pytest.raises(ValueError, match="visible must be a numpy array, got NoneType"):
+        engine.fuse(visible=None, infrared=visible[..., 0])  # type: ignore[arg-type]
+
+
+def test_a_closed_engine_says_so() -> None:
+    """It fuses nothing more, and closing it twice is no error."""
+    engine = FusionEngine.load(backend="openvino", precision="float32")
+    engine.close()
+    engine.close()
+    for use in (
+        lambda: engine.fuse(visible=noise(24, 32, 3), infrared=noise(24, 32)),
+        lambda: engine.fuse_images([(video(), gray())]),
+        lambda: engine.warm_up(video().spec),
+    ):
+        with pytest.raises(UsageError, match="the fusion engine is closed; load another"):
+            use()
+
+
 def test_unknown_model_is_refused() -> None:
     """A model that is not in the registry is named."""
     with pytest.raises(UsageError, match="no fusion model is called 'grbd'"):
