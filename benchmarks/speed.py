@@ -23,6 +23,7 @@ from typing import Any
 from _common import markdown_table, run, write_results
 
 from streamfuse.errors import PromiseError
+from streamfuse.jobs.benching.machine import verdict
 
 Report = Mapping[str, Any]
 
@@ -215,7 +216,7 @@ def targets_table(report: Report) -> str:
             target["what"],
             f"{'>=' if target['at_least'] else '<='} {target['limit']:g}",
             f"{target['got']:.2f}",
-            "met" if target["met"] else "missed",
+            verdict(target),
         ]
         for target in report["targets"]
     )

@@ -1,10 +1,11 @@
 """How long a run takes from the command to its first fused frame, with empty caches and with full ones.
 
 ``python benchmarks/start.py [--first 3] [--second 7]`` starts ``streamfuse run pipelines/vehicle.yaml`` as a
-user would, with its tasks and without. A *first* start finds a fresh folder in place of our cache
-(``XDG_CACHE_HOME``) and of numba's (``NUMBA_CACHE_DIR``): networks are converted, kernels compiled, the still
-street is drawn. A *second* start finds what the first has left. Byte code of Python and of the libraries is
-there in both, as after ``pip install``; the files are in the memory of the system.
+user would, with its tasks and without, and so with two video files in place of the drawn street: cameras do
+not draw either. A *first* start finds fresh folders in place of our cache (``XDG_CACHE_HOME``) and of numba's
+(``NUMBA_CACHE_DIR``): networks are converted, kernels compiled, the still street is drawn. A *second* start
+finds what the first has left. Byte code of Python and of the libraries is there in both, as after
+``pip install``; the files are in the memory of the system.
 
 The first fused frame comes at the time of the line ``running`` in the log, when the sources begin, plus the
 latency of the one pair that the run makes (``--max-frames 1``): from its capture, which is that moment, to
@@ -30,12 +31,27 @@ from typing import Any
 from _common import markdown_table, run, write_results
 
 from streamfuse.errors import PromiseError
+from streamfuse.jobs.benching.pipeline_street import street_files
 
 PIPELINE = Path("pipelines/vehicle.yaml")
-WAYS: dict[str, tuple[str, ...]] = {
-    "fusion, detection, segmentation, tracks, recording": (),
-    "fusion, recording": ("--set", "tasks=null"),
-}
+RIG = "calibration/synthetic.yaml"
+ALL, PLAIN = "fusion, detection, segmentation, tracks, recording", "fusion, recording"
+WITHOUT_TASKS = ("--set", "tasks=null")
+
+
+def ways() -> dict[str, tuple[str, ...]]:
+    """What is started, and the words for it; the drawn street first."""
+    street = street_files(RIG, frames=50, fps=25, say=print)
+    files = (
+        *("--set", f"sources.visible.uri={street.visible}"),
+        *("--set", f"sources.infrared.uri={street.infrared}"),
+    )
+    return {
+        ALL: (),
+        PLAIN: WITHOUT_TASKS,
+        f"video files: {ALL}": files,
+        f"video files: {PLAIN}": (*files, *WITHOUT_TASKS),
+    }
 
 
 def start(folder: Path, caches: Path, more: Sequence[str]) -> dict[str, float]:
@@ -77,15 +93,16 @@ def start(folder: Path, caches: Path, more: Sequence[str]) -> dict[str, float]:
 
 def measure(first: int, second: int) -> list[dict[str, Any]]:
     """All ways, first and second starts; the ways take turns."""
+    made_of = ways()
     runs: dict[tuple[str, str], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(max(first, 1)):
-            for place, (way, more) in enumerate(WAYS.items()):
+            for place, (way, more) in enumerate(made_of.items()):
                 caches = folder / f"{number}-{place}"
                 runs.setdefault((way, "first"), []).append(start(folder, caches, more))
         for _ in range(second):
-            for place, (way, more) in enumerate(WAYS.items()):
+            for place, (way, more) in enumerate(made_of.items()):
                 runs.setdefault((way, "second"), []).append(start(folder, folder / f"0-{place}", more))
     return [
         {

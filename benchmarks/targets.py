@@ -18,6 +18,7 @@ from typing import Any
 from _common import markdown_table, run
 
 from streamfuse.io.files import write_text
+from streamfuse.jobs.benching.machine import verdict
 
 CPU = "python benchmarks/speed.py fusion"
 GPU = "python benchmarks/speed.py fusion --name speed-fusion-cuda --batch 1,8"
@@ -77,8 +78,7 @@ def rows(results: Path) -> Iterator[list[str]]:
         for target in found:
             sign = ">=" if target["at_least"] else "<="
             numbers = [f"{sign} {target['limit']:g}", f"{target['got']:.2f}"]
-            met = "met" if target["met"] else "missed"
-            yield [promise.where, promise.words, target["what"], *numbers, met]
+            yield [promise.where, promise.words, target["what"], *numbers, verdict(target)]
         if not found:
             yield [promise.where, promise.words, f"`{promise.command}`", "", "", "never run"]
     yield from starts(results)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streamfuse.errors import OutputError
 
-__all__ = ["check_writable", "missing", "remove_empty", "write_text"]
+__all__ = ["check_file", "check_writable", "missing", "remove_empty", "write_text"]
 
 
 def check_writable(folder: Path) -> None:
@@ -29,6 +29,19 @@ def check_writable(folder: Path) -> None:
         raise OutputError(
             f"{folder}: cannot write there ({error.strerror}); choose another folder or change its rights"
         ) from error
+
+
+def check_file(path: Path) -> None:
+    """Make sure that a file can be written, or replaced, in a folder that is there.
+
+    Raises:
+        OutputError: it cannot: the folder is not there, or the path is one itself.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, and a file is wanted there; choose another name")
+    if not path.parent.exists():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
+    check_writable(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

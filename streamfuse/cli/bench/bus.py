@@ -41,7 +41,7 @@ def bus(
     Example: streamfuse bench bus --seconds 5
     """
     from streamfuse.frames import PixelFormat  # noqa: PLC0415 - slow imports wait for --help
-    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415
+    from streamfuse.io.files import check_file, write_text  # noqa: PLC0415
     from streamfuse.jobs.benching.bus import BusBench, bench_bus  # noqa: PLC0415
     from streamfuse.jobs.benching.bus_transports import TRANSPORTS  # noqa: PLC0415
 
@@ -54,7 +54,7 @@ def bus(
         transports=tuple(transport or TRANSPORTS),
     )
     if out is not None:
-        check_writable(out.absolute().parent)
+        check_file(out.absolute())
     with progress_bar(Console(stderr=True), "bus") as advance:
         report = bench_bus(bench, on_progress=advance)
     text = json.dumps(report.as_dict(), indent=2) + "\n"

@@ -55,7 +55,7 @@ def fusion(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
 
     Example: streamfuse bench fusion --backend all --json fusion.json --plot fusion.png
     """
-    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415 - slow imports wait for --help
+    from streamfuse.io.files import check_file, write_text  # noqa: PLC0415 - slow imports wait for --help
     from streamfuse.jobs.benching.fusion import GROWTH, HOME, FusionBench, bench_fusion  # noqa: PLC0415
 
     sizes = tuple(size_of(text) for text in size or ())
@@ -76,7 +76,7 @@ def fusion(  # noqa: PLR0913, PLR0917 - one parameter for each option of the com
         check_plot(plot)
     for path in (json_file, plot):
         if path is not None:
-            check_writable(path.absolute().parent)
+            check_file(path.absolute())
     with progress_bar(Console(stderr=True), "fusion") as advance:
         values = bench_fusion(bench, on_progress=advance).as_dict()
     if json_file is not None:
@@ -133,8 +133,9 @@ def _results(values: Mapping[str, Any]) -> Table:
         if has_roofline:
             cells.append("" if row["of_peak"] is None else f"{row['of_peak']:.0%}")
         table.add_row(*map(Text, [*words, *cells]))
-    table.caption = "* what the engine chooses by itself here"
-    table.caption_justify = "left"
+    if any(row["default"] for row in values["results"]):
+        table.caption = "* what the engine chooses by itself here"
+        table.caption_justify = "left"
     return table
 
 

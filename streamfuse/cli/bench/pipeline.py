@@ -41,7 +41,7 @@ def pipeline(
 
     Example: streamfuse bench pipeline pipelines/vehicle.yaml --json pipeline.json
     """
-    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415 - slow imports wait for --help
+    from streamfuse.io.files import check_file, write_text  # noqa: PLC0415 - slow imports wait for --help
     from streamfuse.jobs.benching.pipeline import PipelineBench, bench_pipeline  # noqa: PLC0415
 
     bench = PipelineBench(
@@ -53,7 +53,7 @@ def pipeline(
         fps=fps,
     )
     if json_file is not None:
-        check_writable(json_file.absolute().parent)
+        check_file(json_file.absolute())
     with progress_bar(Console(stderr=True), "pipeline") as advance:
         values = bench_pipeline(bench, on_progress=advance).as_dict()
     if json_file is not None:

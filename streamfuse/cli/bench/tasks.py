@@ -37,7 +37,7 @@ def tasks(
 
     Example: streamfuse bench tasks --batch 1,8 --json tasks.json
     """
-    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415 - slow imports wait for --help
+    from streamfuse.io.files import check_file, write_text  # noqa: PLC0415 - slow imports wait for --help
     from streamfuse.jobs.benching.tasks import TasksBench, bench_tasks  # noqa: PLC0415
 
     bench = TasksBench(
@@ -48,7 +48,7 @@ def tasks(
         rounds=rounds,
     )
     if json_file is not None:
-        check_writable(json_file.absolute().parent)
+        check_file(json_file.absolute())
     with progress_bar(Console(stderr=True), "tasks") as advance:
         report = bench_tasks(bench, on_progress=advance)
     if json_file is not None:

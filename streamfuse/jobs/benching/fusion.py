@@ -84,10 +84,15 @@ class FusionBench:
         named = BACKEND_NAMES if _ALL in self.backends else self.backends
         backends = sorted(set(named), key=lambda name: (name != _AUTO, named.index(name)))
         for model in self.models:
-            for weights in self.weights or shipped_networks(model):
+            for weights in self._named_weights(model):
                 for precision in self.precisions:
                     for backend in backends:
                         yield Contestant(model=model, weights=weights, backend=backend, precision=precision)
+
+    def _named_weights(self, model: str) -> Iterator[str]:
+        """By the names that results have, so that those who have none are found by the same."""
+        for weights in self.weights or shipped_networks(model):
+            yield resolve(weights, model=model).card.name if weights == "default" else weights
 
 
 def bench_fusion(bench: FusionBench, *, on_progress: Callable[[int, int, str], None]) -> FusionReport:

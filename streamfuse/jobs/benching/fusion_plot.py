@@ -62,7 +62,8 @@ def _draw_bars(
     axes.set_xscale("log")
     axes.set_xlim(min(times_ms) / 4, 6 * max(times_ms))  # room for the shortest bar, and for words
     axes.invert_yaxis()
-    axes.set_title(f"a pair of {home[0]}x{home[1]}, ms (dark: the engine's own choice)", fontsize="medium")
+    dark = " (dark: the engine's own choice)" if any(bar["default"] for bar in bars) else ""
+    axes.set_title(f"a pair of {home[0]}x{home[1]}, ms{dark}", fontsize="medium")
     axes.grid(axis="x", alpha=0.3)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Target", "has_amx", "machine_facts", "versions"]
+__all__ = ["Target", "has_amx", "machine_facts", "verdict", "versions"]
 
 _FEATURES: Final = (
     "avx2",
@@ -34,10 +35,14 @@ class Target:
     limit: float
     got: float
     at_least: bool = False
+    possible: float = math.inf
+    """More than this cannot be: whoever got it has measured what else the machine did."""
 
     @property
-    def met(self) -> bool:
-        """Whether it was kept."""
+    def met(self) -> bool | None:
+        """Whether it was kept; None where nobody can say."""
+        if self.got > self.possible:
+            return None
         return self.got >= self.limit if self.at_least else self.got <= self.limit
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,6 +54,12 @@ class Target:
             "got": round(self.got, 3),
             "met": self.met,
         }
+
+
+def verdict(target: Mapping[str, Any]) -> str:
+    """In words, of a promise as the JSON has it."""
+    words = {True: "met", False: "missed", None: "too noisy to say"}
+    return words[target["met"]]
 
 
 def machine_facts() -> dict[str, Any]:

@@ -18,6 +18,8 @@ __all__ = ["Live", "PipelineReport", "Round"]
 _PACKAGES: Final = ("streamfuse", "numpy", "torch", "openvino", "av", "pyzmq", "ultralytics")
 _LEAST_SHARE: Final = 0.9
 """Of the rate of the slowest stage alone."""
+_POSSIBLE_SHARE: Final = 1.1
+"""The whole cannot be faster than its slowest stage; this much is the spread of a quiet machine."""
 _MOST_ORCHESTRATION: Final = 0.05
 """Of the processor time."""
 _INTERVALS: Final = 2
@@ -134,6 +136,7 @@ class PipelineReport:
                 limit=_LEAST_SHARE,
                 got=self.middle(lambda each: each.share),
                 at_least=True,
+                possible=_POSSIBLE_SHARE,
             ),
             Target(
                 what="orchestration, share of the processor time",

@@ -14,9 +14,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from streamfuse.cli.bench import fusion as command
 from streamfuse.cli.bench.group import app
 from streamfuse.engine.backends.choosing import BACKEND_NAMES
-from streamfuse.errors import StreamfuseError, UsageError
+from streamfuse.errors import OutputError, StreamfuseError, UsageError
 from streamfuse.jobs.benching.fusion import FusionBench, shipped_networks
 from streamfuse.jobs.benching.fusion_plot import write_fusion_plot
 from streamfuse.jobs.benching.fusion_report import FusionReport
@@ -214,10 +215,56 @@ def test_what_is_promised_on_a_gpu(entry: MakeEntry) -> None:
     assert report(Rounds(size_wh=HOME, batch=8, entries=[made])).as_dict()["results"][0]["memory_mb"] == 900
 
 
+def test_without_an_own_choice_the_fastest_is_judged(entry: MakeEntry) -> None:
+    """Whoever names a backend learns as well whether its networks keep what is promised of them on a CPU."""
+    entries = [
+        entry([2.0], [110.0], architecture="grdb-edge", is_default=False),
+        entry([9.0], [110.0], architecture="grdb-edge", is_default=False, backend="torch"),
+        entry([1.0], [110.0], architecture="grdb-quarter", is_default=False),
+    ]
+    *judged, _exact = report(Rounds(size_wh=HOME, batch=1, entries=entries)).targets()
+    assert {each.what: (each.limit, each.got) for each in judged} == {
+        "times the reference, grdb-edge on openvino": (50, 55),
+        "times the reference, grdb-quarter on openvino": (50, 110),
+    }
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+def test_the_legend_stands_only_where_it_is_needed(entry: MakeEntry, *, is_default: bool) -> None:
+    """Without a row with a star there is no word about stars."""
+    made = entry([10.0], [90.0], is_default=is_default)
+    table = command._results(report(Rounds(size_wh=HOME, batch=1, entries=[made])).as_dict())
+    assert (table.caption is not None) is is_default
+
+
+def test_default_weights_go_by_their_name() -> None:
+    """In what was measured and in what was not."""
+    bench = FusionBench(models=("grdb", "grdb-quarter"), weights=("default",))
+    assert [each.weights for each in bench.contestants()] == ["grdb-fine", "grdb-quarter-fine"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fusion", "--json"),
+        ("fusion", "--plot"),
+        ("pipeline", "--json"),
+        ("tasks", "--json"),
+        ("bus", "--out"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path, words: tuple[str, str]) -> None:
+    """It is likelier misspelt than wanted, and is refused before anything is measured."""
+    refused = CliRunner().invoke(app, [*words, str(tmp_path / "missing" / "x.png")]).exception
+    assert isinstance(refused, OutputError)
+    assert f"there is no folder {tmp_path / 'missing'}; make it" in str(refused)
+    assert not list(tmp_path.iterdir())
+
+
 def test_int8_has_a_limit_of_its_own(entry: MakeEntry) -> None:
     """It is judged by 38 dB and does not spoil the others' 50."""
     entries = [entry([1.0], [1.0], precision="int8", psnr_db=39.0, is_default=False)]
-    (target,) = report(Rounds(size_wh=HOME, batch=1, entries=entries)).targets()
+    *_, target = report(Rounds(size_wh=HOME, batch=1, entries=entries)).targets()
     assert (target.limit, target.met) == (38, True)
 
 

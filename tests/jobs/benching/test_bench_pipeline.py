@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from streamfuse.config.starting import write_starter
 from streamfuse.errors import PromiseError, UsageError
 from streamfuse.frames import PixelFormat, StreamName
 from streamfuse.io.sources import open_source
+from streamfuse.jobs.benching.machine import verdict
 from streamfuse.jobs.benching.pipeline import Desk, PipelineBench
 from streamfuse.jobs.benching.pipeline_report import Live, PipelineReport, Round
 from streamfuse.jobs.benching.pipeline_run import Run, run_once
@@ -196,6 +198,15 @@ def test_rates_are_compared_within_rounds(report: PipelineReport) -> None:
     share = report.targets()[0]
     assert share.met
     assert "engine" in share.what
+
+
+def test_what_cannot_be_is_neither_met_nor_missed(report: PipelineReport) -> None:
+    """A whole that is faster than its slowest stage alone was measured on a machine that did other things."""
+    noisy = dataclasses.replace(report, rounds=(one_round(fps=12.0),)).targets()[0]
+    assert noisy.met is None
+    assert verdict(noisy.as_dict()) == "too noisy to say"
+    spread = dataclasses.replace(report, rounds=(one_round(fps=10.5),)).targets()[0]
+    assert verdict(spread.as_dict()) == "met"
 
 
 def test_orchestration_is_what_no_stage_explains(report: PipelineReport) -> None:
