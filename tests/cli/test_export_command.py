@@ -38,6 +38,8 @@ def test_it_says_what_was_written_and_how_exact_it_is(tmp_path: Path) -> None:
     ("wrong", "code", "complaint"),
     [
         (("--size", "640"), 2, "--size must be WIDTHxHEIGHT such as 640x480, got '640'"),
+        (("--size", "0x480"), 2, "--size must be WIDTHxHEIGHT such as 640x480, got '0x480'"),
+        (("--size", "100000x100000"), 2, "can be run to check the file"),
         (("--weights", "none"), 3, "no weights are called 'none'"),
         (("--model", "grbd"), 2, "no fusion model is called 'grbd'"),
         (("--to", "coreml"), 2, "coreml"),

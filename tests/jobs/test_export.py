@@ -183,6 +183,9 @@ def test_bad_wishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         export(job(tmp_path / "out", weights="none"))
     with pytest.raises(UsageError, match=r"must be at least 1, got None and \(0, 4\)"):
         job(tmp_path / "out", size_wh=(0, 4))
+    for batch, size_wh in ((None, (100_000, 100_000)), (2, (4096, 2304))):
+        with pytest.raises(UsageError, match=r"at most 9437184 \(4096x2304\) can be run to check the file"):
+            job(tmp_path / "out", size_wh=size_wh, batch=batch)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         export(job(tmp_path / "file" / "below"))

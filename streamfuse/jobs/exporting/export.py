@@ -30,6 +30,9 @@ from streamfuse.jobs.exporting.subject import DETECTOR, Arrays, Subject, detecto
 
 __all__ = ["ExportJob", "ExportReport", "export"]
 
+PIXELS_MAX: Final = 4096 * 2304
+"""Of all images of a batch together: to be checked, a file is run as it is, and torch beside it. The default
+network takes 10.4 GiB of memory for so many (peak of the process, ONNX, on two cores)."""
 FLOOR_DB: Final = 60.0
 """What a file must agree with torch by."""
 _SIZES: Final = (
@@ -44,7 +47,7 @@ class ExportJob:
     """What to export, and where to.
 
     Raises:
-        UsageError: a batch or side below 1.
+        UsageError: a batch or side below 1, or more pixels than can be checked.
     """
 
     out: Path
@@ -65,6 +68,12 @@ class ExportJob:
     def __post_init__(self) -> None:
         if min(self.batch or 1, *(self.size_wh or (1, 1))) < 1 or self.batch == 0:
             raise UsageError(f"batch and size must be at least 1, got {self.batch} and {self.size_wh}")
+        width, height = self.size_wh or (1, 1)
+        if (pixels := (self.batch or 1) * width * height) > PIXELS_MAX:
+            raise UsageError(
+                f"{width}x{height} in a batch of {self.batch or 1} has {pixels} pixels, and at most "
+                f"{PIXELS_MAX} (4096x2304) can be run to check the file; give fewer, or no --size"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
