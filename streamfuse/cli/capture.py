@@ -72,7 +72,7 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option of the co
     from streamfuse.config.pipeline import load_pipeline  # noqa: PLC0415 - slow imports wait for --help
     from streamfuse.core.packet import Codec  # noqa: PLC0415
     from streamfuse.frames import StreamName  # noqa: PLC0415
-    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415
+    from streamfuse.io.files import check_file, write_text  # noqa: PLC0415
     from streamfuse.jobs.capture_node import NodeOptions, load_keys, serve  # noqa: PLC0415
     from streamfuse.jobs.capturing.audience import Coding  # noqa: PLC0415
 
@@ -84,7 +84,7 @@ def capture(  # noqa: PLR0913, PLR0917 - one parameter for each option of the co
         duration_s=duration,
     )
     if summary is not None:
-        check_writable(summary.parent)
+        check_file(summary)
     name = StreamName(stream.value)
     source = config.sources.visible if name is StreamName.VISIBLE else config.sources.infrared
     with open_log(log_format) as log:

@@ -65,15 +65,19 @@ def run(
 
     Example: streamfuse run front.yaml rear.yaml --set rear:record.dir=recordings/rear
     """
-    from streamfuse.config.several import pipeline_files  # noqa: PLC0415 - slow imports wait for --help
-    from streamfuse.io.files import check_writable, write_text  # noqa: PLC0415
+    from streamfuse.config.several import (  # noqa: PLC0415 - slow imports wait for --help
+        check_summary_place,
+        pipeline_files,
+    )
+    from streamfuse.io.files import check_file, write_text  # noqa: PLC0415
     from streamfuse.runtime.run import RunOptions, run_pipelines  # noqa: PLC0415
     from streamfuse.runtime.summary import summary_json  # noqa: PLC0415
 
     files = {file.name: file for file in pipeline_files(pipelines, overrides or ())}
     configs = [file.load() for file in files.values()]
     if summary is not None:
-        check_writable(summary.parent)
+        check_summary_place(summary, tuple(files.values()), configs)
+        check_file(summary)
     options = RunOptions(duration_s=duration, max_frames=max_frames, reload=lambda name: files[name].load())
     with open_log(log_format) as log:
         result = run_pipelines(

@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
+from streamfuse.core.bracket import AGREE
+
 __all__ = ["summary_table"]
 
 _COUNTED = ("forward", "backward", "inside", "entered", "left")
@@ -20,7 +22,8 @@ def summary_table(plain: dict[str, Any], *, title: str | None = None) -> Table:
     table.add_column(overflow="fold")
     states = ", ".join(f"{count} {state}" for state, count in plain["states"].items() if count)
     table.add_row("pairs", f"{plain['pairs']} ({states})" if states else "0")
-    table.add_row("fused", f"{plain['fused']} at {plain['fps']:.1f} fps")
+    rate = f"{plain['fps']:.1f}" if plain["fps"] else "-"  # it takes two pairs to have one
+    table.add_row("fused", f"{plain['fused']} at {rate} fps")
     for name, stream in plain["streams"].items():
         dropped = ", ".join(f"{count} {cause}" for cause, count in stream["dropped"].items()) or "0"
         table.add_row(
@@ -62,7 +65,8 @@ def _offset(plain: dict[str, float | None]) -> str:
 
 def _registration(plain: dict[str, Any]) -> str:
     if plain["shift_px"] is None:
-        return f"unknown: {plain['evidence']} of {plain['looks']} looks said anything"
+        seen = f"{plain['evidence']} of {plain['looks']} looks showed it"
+        return f"unknown: {seen}, and {AGREE} that agree are needed"
     x_px, y_px = plain["shift_px"]
     corrected = plain["corrected_px"]
     said = f"the rig is {x_px:+.1f}, {y_px:+.1f} px off" + (": bumped" if plain["bumped"] else "")

@@ -43,6 +43,8 @@ class Place:
     order: tuple[int, int, int]
     text: str
     """``file:line:column``, counted from 1, or ``--set key``."""
+    key: str = ""
+    """The key that the text names already; empty for a place in a file."""
 
     def __str__(self) -> str:
         return self.text
@@ -59,7 +61,7 @@ class Problem:
     def of(cls, loc: Loc, place: Place, text: str) -> Problem:
         """A problem of the node at ``loc``, whose key leads the text unless the place says it already."""
         key = dotted(loc)
-        return cls(place, text if f"{place}.".startswith(f"--set {key}.") or not key else f"{key}: {text}")
+        return cls(place, text if f"{place.key}.".startswith(f"{key}.") or not key else f"{key}: {text}")
 
     def __str__(self) -> str:
         line = f"{self.place}: {self.text}"

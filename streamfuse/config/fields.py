@@ -22,6 +22,7 @@ __all__ = [
     "TaskWeights",
     "Weights",
     "absolute",
+    "are_one_address",
     "expected",
     "is_loopback",
     "split_host_port",
@@ -31,6 +32,8 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
+_ALL: Final = {"0.0.0.0", "::"}  # noqa: S104 - only compared with
+"""Hosts that stand for every address of this machine."""
 _BYTES: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?)(i?)B")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -104,6 +107,12 @@ def _host_port(value: Any) -> Any:
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach what listens on ``host``."""
     return host in _LOOPBACK
+
+
+def are_one_address(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether two cannot listen on these hosts and ports at once; port 0 is any that is free."""
+    hosts = {one[0], other[0]}
+    return one[1] == other[1] != 0 and (len(hosts) == 1 or bool(hosts & _ALL) or hosts <= _LOOPBACK)
 
 
 def _byte_count(value: Any) -> Any:

@@ -17,15 +17,21 @@ from streamfuse.errors import ConfigError
 __all__ = ["with_overrides"]
 
 
-def with_overrides(doc: YamlDoc, overrides: Sequence[str]) -> YamlDoc:
+def with_overrides(doc: YamlDoc, overrides: Sequence[str], *, name: str | None = None) -> YamlDoc:
     """The document with each ``key.path=value`` set in turn; list items go by number (``publish.0.path``).
 
     A value is YAML (``null`` takes a block away) and missing blocks are made. An override that cannot
     be applied is added to the problems of the document.
+
+    Args:
+        doc: the document.
+        overrides: in their order.
+        name: what those for this document alone begin with (``name:key.path=value``).
     """
     for number, override in enumerate(overrides):
-        key, equals, value = override.partition("=")
-        place = Place((1, number, 0), f"--set {key}")
+        written, equals, value = override.partition("=")
+        key = written if name is None else written.removeprefix(f"{name}:")
+        place = Place((1, number, 0), f"--set {written}", key)
         if not equals or not all(key.split(".")):
             text = 'expected key.path=value, such as "--set mode=every_frame"'
             doc = replace(doc, problems=(*doc.problems, Problem(place, text)))

@@ -20,6 +20,7 @@ from streamfuse.config.fields import (
     Name,
     Weights,
     absolute,
+    are_one_address,
 )
 from streamfuse.config.outputs import EventRule, JsonlSink, Metrics, PublishSink, Record, Viewer
 from streamfuse.config.overrides import with_overrides
@@ -142,16 +143,18 @@ class PipelineConfig(Block):
     metrics: Metrics | None = None
 
 
-def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:
+def load_pipeline(
+    path: str | Path, overrides: Sequence[str] = (), *, name: str | None = None
+) -> PipelineConfig:
     """Read and check a pipeline file, with ``key.path=value`` overrides laid over it.
 
     Paths come out absolute: those of the file from its folder, those of overrides from the working
-    directory. ``${NAME}`` in any text is replaced from the environment.
+    directory. ``${NAME}`` in any text is replaced from the environment. Overrides may begin with ``name``.
 
     Raises:
         ConfigError: all mistakes, one line each, in the order of the file.
     """
-    doc = with_overrides(load_yaml(path), overrides)
+    doc = with_overrides(load_yaml(path), overrides, name=name)
     config = validate(PipelineConfig, doc)
     problems = [Problem.of(loc, doc.value_place(loc), text) for loc, text in _contradictions(config)]
     if problems:
@@ -184,8 +187,8 @@ def _contradictions(config: PipelineConfig) -> Iterator[tuple[Loc, str]]:
         yield from _repeated("tasks", "name", [rule.name for rule in config.tasks.rules], within="rules")
     if config.events and config.tasks is None:
         yield ("events",), "nothing is looked for, so nothing can happen; expected `tasks`"
-    page, numbers = (config.viewer and config.viewer.web), (config.metrics and config.metrics.prometheus)
-    if page and page == numbers and not page.endswith(":0"):
+    page, numbers = (config.viewer and config.viewer.address), (config.metrics and config.metrics.address)
+    if page and numbers and are_one_address(page, numbers):
         yield ("metrics", "prometheus"), "the same address as viewer.web; expected another port"
 
 

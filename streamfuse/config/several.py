@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Final
 
+from streamfuse.config.fields import are_one_address, split_host_port
+from streamfuse.config.outputs import JsonlSink, ZeromqSink
 from streamfuse.config.overrides import with_overrides
 from streamfuse.config.pipeline import PipelineConfig, load_pipeline
 from streamfuse.config.yamldoc import load_yaml
-from streamfuse.errors import ConfigError
+from streamfuse.errors import ConfigError, UsageError
 
-__all__ = ["PipelineFile", "check_together", "pipeline_files"]
+__all__ = ["PipelineFile", "check_summary_place", "check_together", "pipeline_files"]
 
-_ADDRESSED: Final = re.compile(r"(?P<name>[\w.-]+):(?P<override>[^=:]+=.*)", re.DOTALL)
+_ADDRESSED: Final = re.compile(r"(?P<name>[\w.-]+):[^=:]+=.*", re.DOTALL)
 _SHARED: Final = ("model", "weights", "backend", "precision")
 """What the pipelines of one engine must agree on, in their ``fusion`` blocks."""
 
@@ -27,7 +29,9 @@ class PipelineFile:
 
     path: Path
     name: str
-    """Of the pipeline."""
+    """Of the pipeline, with all overrides."""
+    address: str
+    """What overrides for it alone begin with: its name without them."""
     overrides: tuple[str, ...]
 
     def load(self) -> PipelineConfig:
@@ -36,7 +40,7 @@ class PipelineFile:
         Raises:
             ConfigError: all its mistakes.
         """
-        return load_pipeline(self.path, self.overrides)
+        return load_pipeline(self.path, self.overrides, name=self.address)
 
 
 def pipeline_files(paths: Sequence[Path], overrides: Sequence[str] = ()) -> tuple[PipelineFile, ...]:
@@ -46,26 +50,26 @@ def pipeline_files(paths: Sequence[Path], overrides: Sequence[str] = ()) -> tupl
         ConfigError: an override is for a pipeline that is not there, or two are called the same.
     """
     general = [override for override in overrides if _ADDRESSED.fullmatch(override) is None]
-    names = [_name_of(path, general) for path in paths]
-    files: dict[str, Path] = {}
-    for name, path in zip(names, paths, strict=True):
+    files: dict[str, PipelineFile] = {}
+    for path in paths:
+        address = _name_of(path, general)
+        own = tuple(_own(overrides, address))
+        name = _name_of(path, own, address=address)
         if name in files:
             raise ConfigError(
-                f'{path}: the pipeline is called "{name}", as that of {files[name]} is; '
+                f'{path}: the pipeline is called "{name}", as that of {files[name].path} is; '
                 "pipelines that run together need different names (`name: …`)"
             )
-        files[name] = path
+        files[name] = PipelineFile(path=path, name=name, address=address, overrides=own)
+    addresses = [file.address for file in files.values()]
     for override in overrides:
         found = _ADDRESSED.fullmatch(override)
-        if found is not None and found["name"] not in files:
+        if found is not None and found["name"] not in addresses:
             raise ConfigError(
                 f'--set {override}: no pipeline of this run is called "{found["name"]}"; '
-                f"expected {' or '.join(files)}"
+                f"expected {' or '.join(addresses)}"
             )
-    return tuple(
-        PipelineFile(path=path, name=name, overrides=tuple(_own(overrides, name)))
-        for name, path in files.items()
-    )
+    return tuple(files.values())
 
 
 def check_together(configs: Sequence[PipelineConfig]) -> None:
@@ -83,9 +87,40 @@ def check_together(configs: Sequence[PipelineConfig]) -> None:
         raise ConfigError(problems)
 
 
-def _name_of(path: Path, overrides: Sequence[str]) -> str:
+def check_summary_place(
+    summary: Path, files: Sequence[PipelineFile], configs: Sequence[PipelineConfig]
+) -> None:
+    """Refuse to write a summary over a file that the run reads or writes.
+
+    Args:
+        summary: the file to be written at the end.
+        files: of the run.
+        configs: what is in each of them.
+
+    Raises:
+        UsageError: it is one of theirs.
+    """
+    for file, config in zip(files, configs, strict=True):
+        for what, path in (("pipeline file", file.path), *_files(config)):
+            if path.resolve() == summary.resolve():
+                raise UsageError(
+                    f"--summary {summary}: this is the {what} of {file.name}; "
+                    "give the summary a file of its own"
+                )
+
+
+def _files(config: PipelineConfig) -> Iterator[tuple[str, Path]]:
+    """Files that a pipeline names, with their keys; the address of a camera is none that there is."""
+    if config.rig != "identity":
+        yield "rig", Path(config.rig)
+    yield "sources.visible.uri", Path(config.sources.visible.uri)
+    yield "sources.infrared.uri", Path(config.sources.infrared.uri)
+    yield from ((key, place) for key, place in _places(config) if isinstance(place, Path))
+
+
+def _name_of(path: Path, overrides: Sequence[str], *, address: str | None = None) -> str:
     """As the file says, even if the rest of it is wrong: that is told later."""
-    data = with_overrides(load_yaml(path), overrides).data
+    data = with_overrides(load_yaml(path), overrides, name=address).data
     name = data.get("name") if isinstance(data, dict) else None
     return str(PipelineConfig.model_fields["name"].default if name is None else name)
 
@@ -94,10 +129,8 @@ def _own(overrides: Sequence[str], name: str) -> Iterator[str]:
     """The overrides of one pipeline, in their order."""
     for override in overrides:
         found = _ADDRESSED.fullmatch(override)
-        if found is None:
+        if found is None or found["name"] == name:
             yield override
-        elif found["name"] == name:
-            yield found["override"]
 
 
 def _networks_apart(one: PipelineConfig, other: PipelineConfig) -> Iterator[str]:
@@ -113,24 +146,30 @@ def _networks_apart(one: PipelineConfig, other: PipelineConfig) -> Iterator[str]
 
 def _places_shared(one: PipelineConfig, other: PipelineConfig) -> Iterator[str]:
     """Addresses and files that each of two pipelines wants for itself."""
-    theirs = dict(_places(other))
-    for place, key in _places(one):
-        if place.endswith(":0"):  # a port that is free
-            continue
-        if (taken_by := theirs.get(place)) is not None:
+    for (key, mine), (taken_by, theirs) in product(_places(one), _places(other)):
+        if _is_same_place(mine, theirs):
+            same = f"both {mine}" if mine == theirs else f"the same address ({mine} and {theirs})"
             yield (
-                f"{key} of {one.name} and {taken_by} of {other.name} are both {place}; "
+                f"{key} of {one.name} and {taken_by} of {other.name} are {same}; "
                 f"give one of them another, as with `--set {other.name}:{taken_by}=…`"
             )
 
 
-def _places(config: PipelineConfig) -> Iterator[tuple[str, str]]:
-    """What a pipeline takes for itself, with its key."""
+def _places(config: PipelineConfig) -> Iterator[tuple[str, str | Path]]:
+    """The keys of what a pipeline takes for itself: ``host:port`` or a file."""
     if config.viewer is not None and config.viewer.web is not None:
-        yield config.viewer.web, "viewer.web"
-    if config.metrics is not None and config.metrics.prometheus is not None:
-        yield config.metrics.prometheus, "metrics.prometheus"
+        yield "viewer.web", config.viewer.web
+    if config.metrics is not None:
+        yield "metrics.prometheus", config.metrics.prometheus
     for number, sink in enumerate(config.publish):
-        for key in ("path", "bind"):
-            if (place := getattr(sink, key, None)) is not None:
-                yield str(place), f"publish.{number}.{key}"
+        if isinstance(sink, JsonlSink):
+            yield f"publish.{number}.path", sink.path
+        elif isinstance(sink, ZeromqSink):
+            yield f"publish.{number}.bind", sink.bind.removeprefix("tcp://")
+
+
+def _is_same_place(one: str | Path, other: str | Path) -> bool:
+    """Whether two cannot have their places at once."""
+    if isinstance(one, Path) or isinstance(other, Path):
+        return one == other
+    return are_one_address(split_host_port(one), split_host_port(other))

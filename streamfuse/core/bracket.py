@@ -17,14 +17,14 @@ from typing import Final
 
 from streamfuse.clock import NS_PER_S
 
-__all__ = ["BracketWatch", "Bump", "Misfit", "SlowCorrection"]
+__all__ = ["AGREE", "BracketWatch", "Bump", "Misfit", "SlowCorrection"]
 
 _LIMIT_SHARE: Final = 0.01
 """Of the picture's width: further off is a bump. Two edges 6 pixels of 640 apart are two edges to the eye."""
 _MIN_LIMIT_PX: Final = 4.0
 _LOOKS: Final = 7
 """The last looks that are asked."""
-_AGREE: Final = 5
+AGREE: Final = 5
 """So many of them must say the same."""
 _MAX_AGE_S: Final = 60.0
 """A look with evidence is out of date after this."""
@@ -222,11 +222,11 @@ class _Looks:
 
     def _agree(self) -> None:
         self.agreed = None
-        if len(self._looks) < _AGREE:
+        if len(self._looks) < AGREE:
             return
         middle = _middle(look for _, look in self._looks)
         near = [(moment, look) for moment, look in self._looks if (look - middle).px <= self._spread_px]
-        if len(near) >= _AGREE:
+        if len(near) >= AGREE:
             self.agreed, self.since_ns = middle, near[0][0]
 
 

@@ -129,7 +129,9 @@ class RunLoop:
         problems += self._complaints()
         summaries = {each.name: each.summary(supervisor.workers) for each in self._pipelines}
         for pipeline in self._pipelines:
-            found = pipeline.problems(summaries[pipeline.name], interrupted=bool(signals.count))
+            found = pipeline.problems(
+                summaries[pipeline.name], supervisor.workers, interrupted=bool(signals.count)
+            )
             problems += ((error.exit_code, self._named(pipeline, str(error))) for error in found)
         if signals.count:
             summaries = {name: summary.settled() for name, summary in summaries.items()}
@@ -234,7 +236,10 @@ class RunLoop:
             for pipeline in self._pipelines:
                 if not pipeline.is_over:
                     read = partial(self._options.reload, pipeline.name)
-                    reload_pipeline(pipeline, read, supervisor, engine_order=self._engine_order)
+                    others = [each.plan.config for each in self._pipelines if each is not pipeline]
+                    reload_pipeline(
+                        pipeline, read, supervisor, others=others, engine_order=self._engine_order
+                    )
 
     def _on_event(self, name: str, event: dict[str, Any]) -> None:
         """Give a worker's event to the pipeline that it is about; what the engine says may be about all."""

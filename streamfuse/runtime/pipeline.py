@@ -171,10 +171,13 @@ class Pipeline:
         health = self._health.see(summary, workers, begun=begun, stopping=stopping, now_ns=now_ns)
         return Status(summary=summary, workers=workers, health=health, begun=begun, now_ns=now_ns)
 
-    def problems(self, summary: Summary, *, interrupted: bool) -> list[StreamfuseError]:
+    def problems(
+        self, summary: Summary, workers: Mapping[str, WorkerState], *, interrupted: bool
+    ) -> list[StreamfuseError]:
         """What went wrong, beyond what the workers have said of themselves."""
         found: list[StreamfuseError] = []
-        if not (interrupted or summary.pairs) and (problem := _nothing_fused(summary)) is not None:
+        deaths = summary.restarts.get(ENGINE, 0) + workers[ENGINE].killed
+        if not (interrupted or summary.pairs) and (problem := _nothing_fused(summary, deaths)) is not None:
             found.append(problem)
         if (recorder := summary.sinks.get("recorder")) is not None and recorder.failed:
             lost = f"{recorder.failed} of {recorder.offered} pairs were not recorded"
@@ -193,10 +196,11 @@ class Pipeline:
         )
 
 
-def _nothing_fused(summary: Summary) -> StreamfuseError | None:
+def _nothing_fused(summary: Summary, deaths: int) -> StreamfuseError | None:
     """Why a run that went to its end has not made a pair; None where it was only too short."""
-    if lives := summary.restarts.get(ENGINE, 0):
-        return PromiseError(f"not one pair was fused: the engine died {lives} times; see the messages above")
+    if deaths:
+        often = "once" if deaths == 1 else f"{deaths} times"
+        return PromiseError(f"not one pair was fused: the engine died {often}; see the messages above")
     if summary.cameras:
         return SourceError("not one pair was made: no camera gave a picture in time; see the messages above")
     return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from streamfuse.config.pipeline import PipelineConfig
 from streamfuse.config.reload import Reload, plan_reload
 from streamfuse.config.rig import load_rig
+from streamfuse.config.several import check_together
 from streamfuse.errors import ConfigError, UsageError
 from streamfuse.runtime.counters import ENGINE
 from streamfuse.runtime.message import Level
@@ -25,6 +26,7 @@ def reload_pipeline(
     read: Callable[[], PipelineConfig],
     supervisor: Supervisor,
     *,
+    others: Sequence[PipelineConfig],
     engine_order: Callable[[], dict[str, Any]],
 ) -> None:
     """Read the file again, and change what can be changed; a file that is wrong changes nothing.
@@ -33,6 +35,7 @@ def reload_pipeline(
         pipeline: what goes on.
         read: reads its file and overrides; raises ConfigError.
         supervisor: of its workers.
+        others: what the pipelines beside it work with, whose addresses and files are not for this one.
         engine_order: the engine's order with all pipelines as they are by then.
     """
 
@@ -42,6 +45,7 @@ def reload_pipeline(
     try:
         change = plan_reload(pipeline.plan.config, read())
         check_rules(change.config, pipeline.report.finds)
+        check_together([*others, change.config])
         check_distance(load_rig(change.config.rig), change.config.registration)
     except (ConfigError, UsageError) as error:
         say(f"nothing was reloaded, the pipeline file is wrong: {error}", "error")

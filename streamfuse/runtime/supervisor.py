@@ -58,7 +58,7 @@ class WorkerState:
     finished: bool = False
     """Its present process has said that its work is done; it has only to leave."""
     killed: bool = False
-    """It did not end when it was asked to."""
+    """It was asked to end, and did not do it of its own."""
     restarts: int = 0
     """How often it has died and was started again."""
     lives: int = 0
@@ -287,6 +287,7 @@ class Supervisor:
         if not is_stopping and self._is_followed(name, worker, status):
             self._spawn(name)
         elif status == 0 or worker.finished or worker.error is not None or is_stopping:
+            worker.killed = not (status == 0 or worker.finished or worker.error is not None)
             self._retire(name, worker)
         elif self._epoch_ns is None:
             raise PromiseError(f"{name} died while starting ({_cause(status)}); its last words are above")
@@ -321,7 +322,8 @@ class Supervisor:
         if progress != worker.progress or self._epoch_ns is None:
             worker.progress, worker.progress_ns = progress, now_ns
         elif now_ns - worker.progress_ns > patience_s * NS_PER_S and worker.child is not None:
-            text = f"no progress for {patience_s:g} s: replaced"
+            fate = "replaced" if worker.stop_by_ns is None else "killed"
+            text = f"no progress for {patience_s:g} s: {fate}"
             self._on_event(name, {"event": "log", "text": text})
             worker.progress_ns = now_ns
             worker.child.kill()

@@ -93,6 +93,29 @@ def test_a_missing_source_file(call: Call, tmp_path: Path) -> None:
     assert_one_line(words, "visible", "gone.mp4")
 
 
+def test_a_summary_over_a_file_of_the_run(call: Call, tmp_path: Path) -> None:
+    """Neither a pipeline file nor what it names is replaced by it, under whatever name."""
+    path = Path(pipeline(tmp_path, "a.mp4", "b.mp4"))
+    (tmp_path / "link.json").symlink_to(path)
+    before = path.read_text()
+    for summary, what in (("link.json", "pipeline file"), ("./b.mp4", "sources.infrared.uri")):
+        code, words = call("run", str(path), "--summary", summary)
+        assert code == 2
+        assert_one_line(words, f"--summary {Path(summary)}: this is the {what} of pipeline")
+    assert path.read_text() == before
+
+
+def test_a_summary_without_a_place(call: Call, tmp_path: Path) -> None:
+    """Folders are not made for it, nor is one replaced."""
+    path = pipeline(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "folder").mkdir()
+    for summary, why in (("nowhere/a.json", "there is no folder nowhere"), ("folder", "is a folder")):
+        code, words = call("run", path, "--summary", summary)
+        assert code == 3
+        assert_one_line(words, why)
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_a_text_file_named_mp4(call: Call, tmp_path: Path) -> None:
     """It is no video, and no traceback says so."""
     (tmp_path / "notes.mp4").write_text("these are notes\n" * 100)

@@ -13,14 +13,14 @@ GATE = Count(rule="gate", kind=CountKind.LINE, points=((0.5, 0.0), (0.5, 1.0)), 
 YARD = Count(
     rule="yard", kind=CountKind.ZONE, points=((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)), inside=1, entered=5, left=4
 )
+NUMBERS = {"fused": 7, "detections": 0, "states": {}, "streams": {}, "stages": {}, "sinks": {}, "fps": 2.0}
 
 
 def shown(**numbers: object) -> str:
     """The table of a run with these numbers, in a wide terminal."""
     empty = Histogram()
     plain = Summary(
-        **{"fused": 7, "detections": 0, "states": {}, "streams": {}, "stages": {}, "sinks": {}, **numbers},  # type: ignore[arg-type]
-        fps=2.0,
+        **{**NUMBERS, **numbers},  # type: ignore[arg-type]
         latency=empty,
         skew=empty,
     ).as_dict()
@@ -44,8 +44,14 @@ def test_how_the_pictures_fit_is_told() -> None:
     told = {"shift_px": [12.0, -0.5], "corrected_px": [8.0, 0.0], "bumped": True, "looks": 9, "evidence": 7}
     assert "the rig is +12.0, -0.5 px off: bumped; +8.0, +0.0 px were corrected" in shown(registration=told)
     unknown = {**told, "shift_px": None, "evidence": 2}
-    assert "unknown: 2 of 9 looks said anything" in shown(registration=unknown)
+    assert "unknown: 2 of 9 looks showed it, and 5 that agree are needed" in shown(registration=unknown)
     assert "registration" not in shown()
+
+
+def test_a_rate_takes_two_pairs() -> None:
+    """A single one has none, which is not the same as 0."""
+    assert "7 at 2.0 fps" in shown()
+    assert "1 at - fps" in shown(fused=1, fps=0.0)
 
 
 def test_objects_that_were_left_out_are_not_kept_secret() -> None:

@@ -285,6 +285,10 @@ def test_each_mistake_has_its_line(override: str, problem: str) -> None:
             "--set events: events.0.name: what `registration.watch` calls its events; expected another",
         ),
         (
+            ["metrics.prometheus=0.0.0.0:8090"],
+            "--set metrics.prometheus: the same address as viewer.web; expected another port",
+        ),
+        (
             ["metrics.prometheus=127.0.0.1:8090"],
             "--set metrics.prometheus: the same address as viewer.web; expected another port",
         ),

@@ -51,6 +51,27 @@ def test_pipelines_need_different_names(tmp_path: Path) -> None:
         pipeline_files([one, other])
 
 
+def test_names_are_compared_as_the_overrides_leave_them(tmp_path: Path) -> None:
+    """One that is for a single pipeline may rename it, away from another or onto it."""
+    paths = [write(tmp_path, "front"), write(tmp_path, "rear")]
+    with pytest.raises(ConfigError, match=r'rear.yaml: the pipeline is called "front", as that of'):
+        pipeline_files(paths, ["rear:name=front"])
+    files = pipeline_files(paths, ["rear:name=back", "rear:mode=every_frame"])
+    assert [file.name for file in files] == [file.load().name for file in files] == ["front", "back"]
+    assert files[1].load().mode == "every_frame"
+
+
+def test_a_wrong_override_is_told_as_it_was_written(tmp_path: Path) -> None:
+    """With the name of the pipeline that it is for, and the key once."""
+    _, rear = pipeline_files(
+        [write(tmp_path, "front"), write(tmp_path, "rear")], ["rear:fusion.batch=zero", "rear:mode=x"]
+    )
+    with pytest.raises(ConfigError) as error:
+        rear.load()
+    assert error.value.problems[0] == '--set rear:fusion.batch: expected a whole number, got "zero"'
+    assert error.value.problems[1].startswith("--set rear:mode: expected ")
+
+
 def test_a_file_that_is_wrong_says_so_itself(tmp_path: Path) -> None:
     """Whose override is whose is known before the rest of the file is read."""
     front, rear = pipeline_files(
@@ -83,6 +104,16 @@ def test_a_file_that_is_wrong_says_so_itself(tmp_path: Path) -> None:
             "publish: [{kind: jsonl, path: events.jsonl}]\n",
             "publish: [{kind: jsonl, path: events.jsonl}]\n",
             "publish.0.path of front and publish.0.path of rear are both ",
+        ),
+        (
+            "metrics: {prometheus: '127.0.0.1:9481'}\n",
+            "metrics: {prometheus: 'localhost:9481'}\n",
+            "are the same address (127.0.0.1:9481 and localhost:9481); give one of them another",
+        ),
+        (
+            "metrics: {prometheus: '0.0.0.0:9481'}\n",
+            "publish: [{kind: zeromq, bind: 'tcp://127.0.0.1:9481'}]\n",
+            "publish.0.bind of rear are the same address (0.0.0.0:9481 and 127.0.0.1:9481)",
         ),
     ],
 )

@@ -168,3 +168,22 @@ def test_what_cannot_run_together_is_refused_in_one_sentence(world, name, more, 
     assert process.returncode == code, words
     assert sentence in words
     assert not psutil.pid_exists(process.pid)
+
+
+def test_a_changed_file_that_wants_what_another_has_is_refused(world, wait_until) -> None:
+    """Two publishers never write one file, neither from the start nor after SIGHUP; the old settings stay."""
+    publish = "publish: [{{kind: jsonl, path: {name}.jsonl}}]\n"
+    front = write(world, "front", publish.format(name="one"))
+    rear = write(world, "rear", publish.format(name="two"))
+    process = start(world, front, rear)
+    wait_until((two := world.folder / "two.jsonl").is_file)
+    wait_until(lambda: records(world, "front"))
+    rear.write_text(rear.read_text().replace("two.jsonl", "one.jsonl"))
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout is not None
+    refusal = next(line for line in process.stdout if "nothing was reloaded" in line)
+    assert "publish.0.path of front and publish.0.path of rear are both " in refusal
+    size = two.stat().st_size
+    wait_until(lambda: two.stat().st_size > size)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)

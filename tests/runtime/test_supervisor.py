@@ -269,3 +269,12 @@ def test_numpy_has_one_thread_in_a_worker_unless_told(
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", asked)
     _, events = supervise({"a": ["environment ready go"]})
     assert ("a", {"event": "environment", "blas": expected}) in events
+
+
+def test_a_worker_that_stands_still_while_it_is_to_end_is_killed() -> None:
+    """Nobody replaces it any more, and it is known that it did not come to its end."""
+    supervisor, events = supervise(
+        {"a": ["ready go deaf"]}, until=lambda s, _: s.epoch_ns is not None, stall_timeout_s=0.2
+    )
+    assert ("a", {"event": "log", "text": "no progress for 0.2 s: killed"}) in events
+    assert (supervisor.workers["a"].killed, supervisor.workers["a"].restarts) == (True, 0)
