@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from streamfuse.engine.backends.base import Blueprint, Precision, cpu_computes_bfloat16
 from streamfuse.engine.backends.exports import Exports
-from streamfuse.engine.backends.openvino_quiet import openvino
+from streamfuse.engine.backends.openvino_quiet import CORE, openvino
 from streamfuse.engine.backends.recipe import GRAPH_REVISION, Recipe, blank_inputs
 from streamfuse.errors import MachineError, UsageError
 
@@ -61,7 +61,6 @@ class OpenVinoBackend:
         if precision not in {None, *_PRECISION_HINTS[on]}:
             known = ", ".join(_PRECISION_HINTS[on])
             raise UsageError(f"{self.name} computes in {known}; got {precision}")
-        self._core = openvino.Core()
         self.device, capabilities = self._examine()
         if precision is Precision.BFLOAT16 and "BF16" not in capabilities:
             raise MachineError(f"{self.device} has no bfloat16; choose precision float32")
@@ -113,8 +112,8 @@ class OpenVinoBackend:
         """The device in words, and what it computes in."""
         try:
             return (
-                str(self._core.get_property(self._on, "FULL_DEVICE_NAME")),
-                self._core.get_property(self._on, "OPTIMIZATION_CAPABILITIES"),
+                str(CORE.get_property(self._on, "FULL_DEVICE_NAME")),
+                CORE.get_property(self._on, "OPTIMIZATION_CAPABILITIES"),
             )
         except RuntimeError as error:
             if self._on == "GPU":
@@ -132,7 +131,7 @@ class OpenVinoBackend:
         except OSError:  # a cache that cannot be written costs time only
             return self._convert(recipe)
         try:
-            return self._core.read_model(place / _FILE)
+            return CORE.read_model(place / _FILE)
         except RuntimeError:  # damaged, or pruned by another process at this moment
             exports.drop(place)
             return self._convert(recipe)
@@ -164,7 +163,7 @@ class OpenVinoBackend:
             for shape in shapes[:2]:  # of the images; -1 is any
                 shape[1:3] = -1, -1
         model.reshape({index: openvino.PartialShape(shape) for index, shape in enumerate(shapes)})
-        return self._core.compile_model(model, self._on, config).create_infer_request()
+        return CORE.compile_model(model, self._on, config).create_infer_request()
 
 
 def _best_precision(on: str, capabilities: Sequence[str]) -> Precision:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from streamfuse.engine.backends.openvino_quiet import openvino
+from streamfuse.engine.backends.openvino_quiet import CORE, openvino
 from streamfuse.errors import MachineError
 
 __all__ = ["run_openvino", "write_openvino"]
@@ -70,7 +70,7 @@ def run_openvino(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str
         MachineError: OpenVINO cannot run it here.
     """
     try:
-        compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = CORE.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         found = compiled(dict(arrays))
     except RuntimeError as error:
         raise MachineError(f"OpenVINO cannot run what was written: {error}") from error

@@ -47,7 +47,10 @@ def open_bare(network: TaskNetwork, backend: str) -> tuple[Callable[[Batch], For
 
 
 def _openvino(module: Any) -> tuple[Callable[[Batch], Forward], Precision]:
-    from streamfuse.engine.backends.openvino_quiet import openvino  # noqa: PLC0415 - only where it is measured
+    from streamfuse.engine.backends.openvino_quiet import (  # noqa: PLC0415 - only where it is measured
+        CORE,
+        openvino,
+    )
 
     for part in module.modules():
         if hasattr(part, "export"):
@@ -58,7 +61,6 @@ def _openvino(module: Any) -> tuple[Callable[[Batch], Forward], Precision]:
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, example_input=example)
-    core = openvino.Core()
     precision = Precision.BFLOAT16 if cpu_computes_bfloat16() else Precision.FLOAT32
     hint = {Precision.BFLOAT16: "bf16", Precision.FLOAT32: "f32"}[precision]
     config = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
@@ -66,7 +68,7 @@ def _openvino(module: Any) -> tuple[Callable[[Batch], Forward], Precision]:
     def prepare(batch: Batch) -> Forward:
         sized = model.clone()
         sized.reshape({0: openvino.PartialShape((1, *batch.shape[1:]))})
-        request = core.compile_model(sized, "CPU", config).create_infer_request()
+        request = CORE.compile_model(sized, "CPU", config).create_infer_request()
 
         def forward() -> None:
             # One by one: that is as fast on a CPU, and it is what the stage is measured against.

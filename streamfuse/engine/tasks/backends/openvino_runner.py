@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from streamfuse.engine.backends.base import cpu_computes_bfloat16
-from streamfuse.engine.backends.openvino_quiet import openvino
+from streamfuse.engine.backends.openvino_quiet import CORE, openvino
 from streamfuse.engine.tasks.backends.base import GraphMaker, Pixels, Raw
 from streamfuse.engine.tasks.backends.kept import task_exports
 from streamfuse.errors import MachineError
@@ -40,9 +40,8 @@ class OpenVinoRunner:
     def __init__(self, make_graph: GraphMaker, *, content: str) -> None:
         self._make_graph = make_graph
         self._exports = task_exports(content, runtime="openvino")
-        self._core = openvino.Core()
         try:
-            self.device = str(self._core.get_property("CPU", "FULL_DEVICE_NAME"))
+            self.device = str(CORE.get_property("CPU", "FULL_DEVICE_NAME"))
         except RuntimeError as error:
             raise MachineError(f"OpenVINO cannot use this CPU: {error}") from error
         self._request = functools.lru_cache(_KEPT_SHAPES)(self._compile)
@@ -65,7 +64,7 @@ class OpenVinoRunner:
     def _compile(self, shape: tuple[int, ...]) -> openvino.InferRequest:
         precision = "bf16" if cpu_computes_bfloat16() else "f32"
         config = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-        return self._core.compile_model(self._model(shape), "CPU", config).create_infer_request()
+        return CORE.compile_model(self._model(shape), "CPU", config).create_infer_request()
 
     def _model(self, shape: tuple[int, ...]) -> openvino.Model:
         """The network for one shape: from the cache, or converted now."""
@@ -74,7 +73,7 @@ class OpenVinoRunner:
         except OSError:  # a cache that cannot be written costs time only
             return self._convert(shape)
         try:
-            return self._core.read_model(place / _FILE)
+            return CORE.read_model(place / _FILE)
         except RuntimeError:  # damaged, or pruned by another process at this moment
             self._exports.drop(place)
             return self._convert(shape)
